@@ -1,0 +1,9 @@
+//! sexton: a minimal PID 1. It reaps zombies, reads declarative units, starts services in dependency order.
+//!
+//! Four verbs: **model** describes, **engine** decides, **sys** does, **run** connects.
+
+pub mod model;
+
+pub mod engine;
+
+pub mod control;

@@ -1,0 +1,24 @@
+//! WHAT THINGS ARE: the nouns that every other module speaks of. Pure: no I/O, no clock, no global.
+//!
+//! ```text
+//!   name      UnitName, and the rules for it      unit      Unit and the groups of its keys
+//!   command   an argv and its `$` substitution    process   Pid, ExitStatus, Account, limits
+//!   signal    Signal, by name or number           time      Moment, durations and sizes as text
+//!   spawn     why a process could not be started
+//! ```
+
+pub mod command;
+pub mod name;
+pub mod process;
+pub mod signal;
+pub mod spawn;
+pub mod time;
+pub mod unit;
+
+pub use command::{Command, Text};
+pub use name::UnitName;
+pub use process::{Account, ExitStatus, Pid};
+pub use signal::Signal;
+pub use spawn::{ExecStage, SpawnError};
+pub use time::Moment;
+pub use unit::{Kind, Unit};
