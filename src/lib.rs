@@ -3,7 +3,14 @@
 //! Four verbs: **model** describes, **engine** decides, **sys** does, **run** connects.
 
 pub mod model;
+pub mod unitfile;
 
 pub mod engine;
 
 pub mod control;
+pub mod logger;
+pub mod sys;
+
+pub mod run;
+
+pub mod cli;

@@ -80,7 +80,6 @@ impl Text {
                         return Err(Unset { name: name.into(), message: Some(message.into()) });
                     }
                     (None, Fallback::None) => return Err(Unset { name: name.into(), message: None }),
-                    (Some(_), Fallback::None) => {}
                 },
             }
         }

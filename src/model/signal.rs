@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-/// The first real-time signal that a program may use (`SIGRTMIN` of both glibc and musl… musl keeps 34 too,
-/// and numbers its own from 35; what `kill -l` prints on Linux counts from 34, so sexton does).
+/// `SIGRTMIN` as glibc and `kill -l` count it. musl keeps 34 to itself too and counts from 35, but what people
+/// write in a unit is what their shell prints.
 const RTMIN: u8 = 34;
 const RTMAX: u8 = 64;
 

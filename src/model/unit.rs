@@ -67,9 +67,33 @@ impl Unit {
         }
     }
 
-    /// The variables that sexton adds for its processes: `SEXTON_UNIT` and `SEXTON_INSTANCE` come from here.
+    /// Done when it exits with 0, instead of running until it is stopped.
     pub fn is_task(&self) -> bool {
         matches!(self.kind, Kind::Task(_))
+    }
+}
+
+/// What became of one unit file, or of one instance: what the engine is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// It is fine.
+    Unit(Rc<Unit>),
+    /// It has errors. It is Failed from the start, and what needs it says so; the others carry on.
+    Broken {
+        /// Its name.
+        name: UnitName,
+        /// The first error, with its place: `/etc/sexton/units/web.toml:3:1: unknown key 'neds'`.
+        words: String,
+    },
+}
+
+impl Entry {
+    /// The unit's name.
+    pub fn name(&self) -> &UnitName {
+        match self {
+            Entry::Unit(unit) => &unit.name,
+            Entry::Broken { name, .. } => name,
+        }
     }
 }
 

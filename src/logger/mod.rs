@@ -1,0 +1,1 @@
+//! The logger process: output of units in, console out.

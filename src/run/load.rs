@@ -1,0 +1,1 @@
+//! Reads unit directories from disk and hands their text to `unitfile`.

@@ -1,0 +1,1 @@
+//! The notify sockets of units: `READY=1` and its kin.

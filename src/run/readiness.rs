@@ -1,0 +1,1 @@
+//! Watches for what `[ready]` names.
