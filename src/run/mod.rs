@@ -1,5 +1,7 @@
 //! CONNECTS: boot, the event loop, performing effects.
 
+pub mod children;
+pub mod environment;
 pub mod load;
 pub mod notify;
 pub mod readiness;
