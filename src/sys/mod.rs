@@ -1,5 +1,18 @@
 //! WHAT THE KERNEL DOES: the only place of `unsafe`. It decides nothing.
+//!
+//! ```text
+//!   call     the one way from -1 to io::Result        clock    Moment, wall clock
+//!   poll     epoll                                    socket   Unix and TCP sockets, descriptors in messages
+//! ```
+//!
+//! Every descriptor is an `OwnedFd` from birth and close-on-exec from birth.
 #![allow(
     unsafe_code,
     reason = "this is the one place where sexton speaks to the kernel past the type system"
 )]
+
+mod call;
+pub mod clock;
+mod message;
+pub mod poll;
+pub mod socket;

@@ -1,0 +1,242 @@
+//! Messages with more than bytes: who sent it, and descriptors. The socket module hands these on.
+//!
+//! See [recvmsg(2)](https://man7.org/linux/man-pages/man2/recvmsg.2.html) and
+//! [cmsg(3)](https://man7.org/linux/man-pages/man3/cmsg.3.html).
+
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use super::call;
+use crate::model::Pid;
+
+/// Room for one control message of at most 32 bytes of data, aligned as the kernel wants it.
+#[repr(C, align(8))]
+struct Control([u8; 48]);
+
+/// One datagram, and who sent it as the kernel vouches for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// How many bytes of the buffer it filled; 0 is a message too.
+    pub len: usize,
+    /// The sender; `None` when it lives outside our pid namespace, or the kernel said nothing.
+    pub pid: Option<Pid>,
+    /// The sender's user; `u32::MAX`, which nobody has, when the kernel said nothing.
+    pub uid: u32,
+    /// It was longer than the buffer; the rest is gone.
+    pub truncated: bool,
+}
+
+/// One message of a [`pair`](super::socket::pair).
+#[derive(Debug)]
+pub struct Received {
+    /// How many bytes of the buffer it filled. 0 without a descriptor: the other side is gone.
+    pub len: usize,
+    /// The descriptor that came with it.
+    pub fd: Option<OwnedFd>,
+    /// It was longer than the buffer; the rest is gone.
+    pub truncated: bool,
+}
+
+/// Takes the next message of a [`datagram_unix`](super::socket::datagram_unix); `WouldBlock` when there is
+/// none. Descriptors that come with it are not taken: there is only room for the credentials, and what does
+/// not fit is closed by the kernel.
+#[doc(alias = "SCM_CREDENTIALS")]
+pub fn receive_with_credentials(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Datagram> {
+    let mut control = Control([0; 48]);
+    let room = space(size_of::<libc::ucred>());
+    let (len, header) = receive(fd, buffer, &mut control, room)?;
+    let mut datagram =
+        Datagram { len, pid: None, uid: u32::MAX, truncated: header.msg_flags & libc::MSG_TRUNC != 0 };
+    if let Some(data) = control_data(&header, libc::SCM_CREDENTIALS, size_of::<libc::ucred>()) {
+        // SAFETY: `data` points to the credentials that the kernel wrote into `control`, maybe unaligned.
+        let sender = unsafe { data.cast::<libc::ucred>().read_unaligned() };
+        datagram.pid = Pid::new(sender.pid);
+        datagram.uid = sender.uid;
+    }
+    Ok(datagram)
+}
+
+/// Takes the next message of a [`pair`](super::socket::pair), with the one descriptor that may come with
+/// it; `WouldBlock` when there is none.
+#[doc(alias = "SCM_RIGHTS")]
+pub fn receive_with_fd(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut control = Control([0; 48]);
+    // The kernel rounds the room up to whole longs, so a second descriptor can fit: both are taken below.
+    let room = space(size_of::<RawFd>());
+    let (len, header) = receive(fd, buffer, &mut control, room)?;
+    let mut received = Received { len, fd: None, truncated: header.msg_flags & libc::MSG_TRUNC != 0 };
+    for index in (0..2).rev() {
+        let needed = (index + 1) * size_of::<RawFd>();
+        let Some(data) = control_data(&header, libc::SCM_RIGHTS, needed) else { continue };
+        let place = data.cast::<RawFd>().wrapping_add(index);
+        // SAFETY: `control_data` saw that the message holds at least `needed` bytes, so `place` is in it.
+        let raw = unsafe { place.read_unaligned() };
+        // SAFETY: the kernel just made this descriptor for us. A second one is closed when the first takes
+        // its place.
+        received.fd = Some(unsafe { OwnedFd::from_raw_fd(raw) });
+    }
+    Ok(received)
+}
+
+/// Sends one message, with a descriptor or without. It is sent whole or not at all; `WouldBlock` when there
+/// is no room, `BrokenPipe` when the other side is gone.
+#[doc(alias = "MSG_NOSIGNAL")]
+pub fn send_with_fd(to: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let mut control = Control([0; 48]);
+    let mut io = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut header = header(&mut io, &mut control, space(size_of::<RawFd>()));
+    match fd {
+        Some(fd) => put_fd(&mut header, fd.as_raw_fd()),
+        None => header.msg_controllen = 0,
+    }
+    let (raw, flags) = (to.as_raw_fd(), libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT);
+    // SAFETY: `header` points to `io` and `control`, which outlive the call; the kernel only reads `bytes`.
+    call::retry(|| unsafe { libc::sendmsg(raw, &header, flags) }).map(drop)
+}
+
+fn put_fd(header: &mut libc::msghdr, fd: RawFd) {
+    // SAFETY: `header` describes a control buffer that has room for one header.
+    let first = unsafe { libc::CMSG_FIRSTHDR(header) };
+    // SAFETY: `first` points into the control buffer, which is zeroed: a valid header.
+    let Some(message) = (unsafe { first.as_mut() }) else { return };
+    message.cmsg_level = libc::SOL_SOCKET;
+    message.cmsg_type = libc::SCM_RIGHTS;
+    message.cmsg_len = control_length(size_of::<RawFd>()) as _;
+    // SAFETY: `first` is the header that was just filled in.
+    let data = unsafe { libc::CMSG_DATA(first) };
+    // SAFETY: the control buffer has room for a descriptor behind its header.
+    unsafe { data.cast::<RawFd>().write_unaligned(fd) };
+}
+
+/// `room` bytes of `control` are offered to the kernel.
+fn header(io: &mut libc::iovec, control: &mut Control, room: usize) -> libc::msghdr {
+    // SAFETY: all of `msghdr` is numbers and pointers, for which zero is valid.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = io;
+    header.msg_iovlen = 1;
+    header.msg_control = control.0.as_mut_ptr().cast();
+    header.msg_controllen = room.min(control.0.len()) as _;
+    header
+}
+
+/// The answer's header points into `control`.
+fn receive(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    control: &mut Control,
+    room: usize,
+) -> io::Result<(usize, libc::msghdr)> {
+    let mut io = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut header = header(&mut io, control, room);
+    let (raw, flags) = (fd.as_raw_fd(), libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT);
+    // SAFETY: `header` points to `io` and `control`, and `io` to `buffer`, all of which outlive the call.
+    let len = call::retry(|| unsafe { libc::recvmsg(raw, &mut header, flags) })?;
+    Ok((usize::try_from(len).unwrap_or(0), header))
+}
+
+/// The data of the first control message when it is of this type and holds at least `needed` bytes.
+fn control_data(header: &libc::msghdr, kind: libc::c_int, needed: usize) -> Option<*const u8> {
+    // SAFETY: `header` describes a control buffer that the kernel filled in.
+    let first = unsafe { libc::CMSG_FIRSTHDR(header) };
+    // SAFETY: it is null or points to a header that the kernel wrote.
+    let message = unsafe { first.as_ref() }?;
+    let fits = message.cmsg_len as usize >= control_length(needed);
+    if message.cmsg_level != libc::SOL_SOCKET || message.cmsg_type != kind || !fits {
+        return None;
+    }
+    // SAFETY: `first` is a valid header.
+    Some(unsafe { libc::CMSG_DATA(first) })
+}
+
+#[doc(alias = "CMSG_SPACE")]
+fn space(data: usize) -> usize {
+    // SAFETY: arithmetic only.
+    unsafe { libc::CMSG_SPACE(data as libc::c_uint) as usize }
+}
+
+#[doc(alias = "CMSG_LEN")]
+fn control_length(data: usize) -> usize {
+    // SAFETY: arithmetic only.
+    unsafe { libc::CMSG_LEN(data as libc::c_uint) as usize }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::socket;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixDatagram;
+
+    fn notify_socket(name: &str) -> (std::path::PathBuf, OwnedFd) {
+        let path = std::env::temp_dir().join(format!("sexton-message-{name}-{}", std::process::id()));
+        let fd = socket::datagram_unix(&path, 0o600, None).unwrap();
+        (path, fd)
+    }
+
+    #[test]
+    fn a_datagram_says_who_sent_it_and_an_empty_one_is_a_message() {
+        let (path, fd) = notify_socket("who");
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.send_to(b"", &path).unwrap();
+        sender.send_to(b"READY=1", &path).unwrap();
+        let mut buffer = [0; 64];
+        let empty = receive_with_credentials(fd.as_fd(), &mut buffer).unwrap();
+        let me = Pid::new(i32::try_from(std::process::id()).unwrap());
+        assert_eq!((empty.len, empty.pid, empty.truncated), (0, me, false));
+        let ready = receive_with_credentials(fd.as_fd(), &mut buffer).unwrap();
+        assert_eq!((ready.len, ready.pid), (7, me));
+        let none = receive_with_credentials(fd.as_fd(), &mut buffer).unwrap_err();
+        assert_eq!(none.kind(), io::ErrorKind::WouldBlock);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_datagram_that_is_too_long_says_so() {
+        let (path, fd) = notify_socket("long");
+        UnixDatagram::unbound().unwrap().send_to(&[b'x'; 100], &path).unwrap();
+        let datagram = receive_with_credentials(fd.as_fd(), &mut [0; 10]).unwrap();
+        assert_eq!((datagram.len, datagram.truncated), (10, true));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn descriptors_sent_to_a_notify_socket_are_not_taken() {
+        let (path, fd) = notify_socket("fds");
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.connect(&path).unwrap();
+        let (kept, watched) = socket::pair().unwrap();
+        send_with_fd(sender.as_fd(), b"FDSTORE=1", Some(watched.as_fd())).unwrap();
+        drop(watched);
+        let datagram = receive_with_credentials(fd.as_fd(), &mut [0; 64]).unwrap();
+        assert_eq!((datagram.len, datagram.pid.is_some()), (9, true));
+        // The only other copy went with the message: its end shows that the kernel closed it.
+        assert_eq!(receive_with_fd(kept.as_fd(), &mut [0; 8]).unwrap().len, 0);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_descriptor_travels_through_a_pair_and_is_closed_on_exec() {
+        let (near, far) = socket::pair().unwrap();
+        let (one, other) = socket::pair().unwrap();
+        send_with_fd(near.as_fd(), b"take it", Some(other.as_fd())).unwrap();
+        let mut buffer = [0; 64];
+        let received = receive_with_fd(far.as_fd(), &mut buffer).unwrap();
+        assert_eq!(buffer.get(..received.len), Some(&b"take it"[..]));
+        let travelled = received.fd.unwrap();
+        // SAFETY: no pointers; the descriptor is open.
+        let flags = unsafe { libc::fcntl(travelled.as_raw_fd(), libc::F_GETFD) };
+        assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
+        send_with_fd(travelled.as_fd(), b"hello", None).unwrap();
+        assert_eq!(receive_with_fd(one.as_fd(), &mut buffer).unwrap().len, 5);
+    }
+
+    #[test]
+    fn sending_to_one_who_is_gone_is_an_error_and_no_signal() {
+        let (near, far) = socket::pair().unwrap();
+        drop(far);
+        let error = send_with_fd(near.as_fd(), b"x", None).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(receive_with_fd(near.as_fd(), &mut [0; 8]).unwrap().len, 0);
+    }
+}
