@@ -1,0 +1,433 @@
+//! The command line, declared once: parsing, `--help` and completions are all made from here.
+//!
+//! ```text
+//!   sexton [--socket PATH] [--json] [--color WHEN] [--timeout DURATION] COMMAND …
+//!   poweroff │ reboot │ halt      called by such a name, the command of that name
+//! ```
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::model::{Signal, time};
+
+use super::Exit;
+
+/// A minimal init: reads declarative units, starts services in dependency order, reaps zombies, explains itself.
+#[derive(Debug, Parser)]
+#[command(name = "sexton", version, max_term_width = 100)]
+struct Line {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Options that stand before or after any command.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Global {
+    /// Talk to the sexton that listens here [default: $SEXTON_CONTROL, or where it is started by default]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Colour the output; $NO_COLOR is honoured where this is not given
+    #[arg(long, global = true, value_name = "WHEN", visible_alias = "colour")]
+    pub color: Option<When>,
+    /// Wait no longer than this for an answer: 500ms, 10s, 1m 30s
+    #[arg(long, global = true, value_name = "DURATION", value_parser = time::parse_duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// When to do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    #[value(help = None::<&str>)]
+    Auto,
+    /// Always.
+    #[value(help = None::<&str>)]
+    Always,
+    /// Never.
+    #[value(help = None::<&str>)]
+    Never,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Supervise the units of one directory, as PID 1 or as a subreaper
+    #[command(after_help = "\
+Units come from DIR alone, settings from DIR/sexton.toml if it is there. TERM or INT stops everything in
+reverse order; a second one cuts the waiting short.
+
+Example:
+  sexton up ./units --run-dir ./run      then, elsewhere: sexton --socket ./run/control status")]
+    Up(UpArgs),
+    /// Be the init: supervise the units of /etc/sexton/units and the other unit directories
+    Init(InitArgs),
+    /// Find every error in unit files, with its place and the nearest right word
+    #[command(after_help = "\
+A PATH is a unit file or a directory of them; without one, the directories that init reads.
+Exits with 0 when everything is right, with 1 when something is not.
+
+Examples:
+  sexton check                    everything that init would read
+  sexton check ./units            a directory on its own
+  sexton check --json ./units     the same, for a program")]
+    Check(CheckArgs),
+    /// Say how sexton, or these units, are: state, reason, last output
+    #[command(after_help = "\
+Exits with 1 when one of the units named has failed; without units, when any has.
+A UNIT may be a pattern: 'redis@*'.")]
+    Status(OptionalUnits),
+    /// List units, one a line
+    #[command(after_help = "\
+Examples:
+  sexton list                     all units
+  sexton list 'redis@*'           all instances of a template
+  sexton list --json              one array, with every field")]
+    List(Patterns),
+    /// Draw what depends on what, with states
+    Tree(OptionalUnit),
+    /// Start units, and what they need before them; wait until they are ready
+    #[command(after_help = "\
+On failure this prints the reason and the last lines of the unit's output, and exits with 1.
+
+Examples:
+  sexton start web                wait until web is ready
+  sexton start --no-wait web      only ask for it
+  sexton start 'redis@*'          every instance")]
+    Start(StartArgs),
+    /// Stop units; refused while running units need them
+    #[command(after_help = "\
+Examples:
+  sexton stop web
+  sexton stop store --cascade     and everything that needs it, in order")]
+    Stop(StopArgs),
+    /// Stop units and the running units that need them, and start all of them again
+    Restart(Units),
+    /// Send a signal to the main process of units
+    #[command(after_help = "\
+A signal is a name or a number: HUP, SIGUSR1, 10, RTMIN+3.
+
+Example:
+  sexton signal HUP web")]
+    Signal(SignalArgs),
+    /// Forget the failures of units and their count of restarts
+    Reset(Units),
+    /// Explain in words why a unit is as it is
+    Why(OneUnit),
+    /// Print each change of state as it happens, until interrupted
+    #[command(after_help = "\
+With --json, one object a line. Times are in UTC.")]
+    Events(OptionalUnits),
+    /// Print all that is known of a unit
+    Show(OneUnit),
+    /// Stop everything and switch the machine off (in a container: end it)
+    Poweroff,
+    /// Stop everything and start the machine again (in a container: end it)
+    Reboot,
+    /// Stop everything and halt the machine (in a container: end it)
+    Halt,
+    /// Boot sexton as a real PID 1 in namespaces of its own and walk through what it does
+    #[command(after_help = "\
+Needs nothing installed and no root, takes less than fifteen seconds, leaves nothing behind. It ends with 0
+only if everything that it says happened did happen.")]
+    Demo,
+    /// Print completions for a shell
+    #[command(after_help = "\
+Examples:
+  sexton completions bash > /usr/share/bash-completion/completions/sexton
+  sexton completions zsh  > /usr/share/zsh/site-functions/_sexton
+  sexton completions fish > /usr/share/fish/vendor_completions.d/sexton.fish")]
+    Completions(CompletionsArgs),
+    /// The daemon of the demo's units
+    #[command(hide = true)]
+    DemoServer(super::demo::ServerArgs),
+}
+
+/// `sexton up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// The directory of unit files
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// What `init` takes too.
+    #[command(flatten)]
+    pub init: InitArgs,
+}
+
+/// `sexton init`.
+#[derive(Debug, Default, Args)]
+pub struct InitArgs {
+    /// Where the control socket and other run-time files are made [default: /run/sexton as root]
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+}
+
+/// `sexton check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Unit files, or directories of them
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// At least one unit.
+#[derive(Debug, Args)]
+pub struct Units {
+    /// Names of units, or patterns such as 'redis@*'
+    #[arg(value_name = "UNIT", required = true)]
+    pub units: Vec<String>,
+}
+
+/// Any number of units.
+#[derive(Debug, Args)]
+pub struct OptionalUnits {
+    /// Names of units, or patterns such as 'redis@*'
+    #[arg(value_name = "UNIT")]
+    pub units: Vec<String>,
+}
+
+/// Any number of patterns.
+#[derive(Debug, Args)]
+pub struct Patterns {
+    /// Only units whose name matches one of these
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<String>,
+}
+
+/// Exactly one unit.
+#[derive(Debug, Args)]
+pub struct OneUnit {
+    /// The name of a unit
+    #[arg(value_name = "UNIT")]
+    pub unit: String,
+}
+
+/// One unit or none.
+#[derive(Debug, Args)]
+pub struct OptionalUnit {
+    /// The name of a unit; without it, every unit that no other needs
+    #[arg(value_name = "UNIT")]
+    pub unit: Option<String>,
+}
+
+/// `sexton start`.
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    /// Which units.
+    #[command(flatten)]
+    pub units: Units,
+    /// Return at once, without waiting until they are ready
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+/// `sexton stop`.
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// Which units.
+    #[command(flatten)]
+    pub units: Units,
+    /// Stop the running units that need them too, before them
+    #[arg(long)]
+    pub cascade: bool,
+}
+
+/// `sexton signal`.
+#[derive(Debug, Args)]
+pub struct SignalArgs {
+    /// The signal, by name or number
+    #[arg(value_name = "SIGNAL", value_parser = parse_signal)]
+    pub signal: Signal,
+    /// Which units.
+    #[command(flatten)]
+    pub units: Units,
+}
+
+/// `sexton completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// A shell that completions are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "each is the shell of its name")]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// What a command line came to.
+#[derive(Debug)]
+pub enum Parsed {
+    /// A command.
+    Command(Global, Command),
+    /// No command at all: PID 1 takes that for `init`, everybody else is shown [`help`].
+    Nothing(Global),
+    /// Something to print, and the status to end with: help, the version, or what is wrong with the line.
+    Say {
+        /// What to print: on standard output if `exit` is `Done`, else on standard error.
+        text: String,
+        /// What to end with.
+        exit: Exit,
+    },
+}
+
+/// Names that sexton can be called by, each of which stands for the command of that name.
+const CALLED_BY: [&str; 3] = ["poweroff", "reboot", "halt"];
+
+/// The commands as `--help` lists them.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Supervise", &["up", "init", "check", "demo"]),
+    ("Look", &["status", "list", "tree", "why", "show", "events"]),
+    ("Change", &["start", "stop", "restart", "signal", "reset"]),
+    ("End, and the rest", &["poweroff", "reboot", "halt", "completions"]),
+];
+
+/// Reads a command line, the program's name first.
+pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Parsed {
+    let mut argv: Vec<OsString> = argv.into_iter().collect();
+    if argv.is_empty() {
+        // The kernel allows an empty argv; nothing was asked for then.
+        argv.push("sexton".into());
+    }
+    let called = argv.first().and_then(|name| Path::new(name).file_name());
+    if let Some(name) = CALLED_BY.into_iter().find(|name| called.is_some_and(|called| called == *name)) {
+        argv.insert(1, name.into());
+    }
+    let line = command().try_get_matches_from(argv).and_then(|matches| Line::from_arg_matches(&matches));
+    match line {
+        Ok(Line { global, command: Some(command) }) => Parsed::Command(global, command),
+        Ok(Line { global, command: None }) => Parsed::Nothing(global),
+        Err(error) => Parsed::Say {
+            text: error.render().to_string(),
+            exit: if error.use_stderr() { Exit::Usage } else { Exit::Done },
+        },
+    }
+}
+
+/// What `sexton --help` prints.
+pub fn help() -> String {
+    command().render_long_help().to_string()
+}
+
+/// The declaration, with the help that clap cannot make by itself: commands in groups, and the exit statuses.
+pub(crate) fn command() -> clap::Command {
+    let command = Line::command();
+    let mut groups = String::new();
+    for (heading, names) in GROUPS {
+        groups += &format!("\n{heading}:\n");
+        for name in names {
+            let about = command.find_subcommand(name).and_then(|c| c.get_about());
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            groups += &format!("  {name:<12} {about}\n");
+        }
+    }
+    let mut statuses = String::from("Exit status:\n");
+    for exit in Exit::ALL {
+        statuses += &format!("  {}  {}\n", exit.code(), exit.words());
+    }
+    command.help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{groups}\nOptions:\n{{options}}\n\n\
+         Examples:\n  sexton demo                     see it at work\n  \
+         sexton up ./units               supervise the units of a directory\n  \
+         sexton start web                start web, and what it needs before it\n  \
+         sexton why web                  why is web as it is?\n\n\
+         {statuses}\n`sexton COMMAND --help` says more of a command.\n"
+    ))
+}
+
+fn parse_signal(text: &str) -> Result<Signal, String> {
+    if let Some(signal) = Signal::parse(text) {
+        return Ok(signal);
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    Err(match super::nearest(name, Signal::names()) {
+        Some(nearest) => format!("no such signal; did you mean {nearest}?"),
+        None => "no such signal".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(line: &str) -> Parsed {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    fn usage_error(line: &str) -> String {
+        match parse_words(line) {
+            Parsed::Say { text, exit: Exit::Usage } => text,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_declaration_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_command_once_in_its_group_and_every_exit_status() {
+        let text = help();
+        for command in command().get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
+            let line = format!("\n  {:<12} ", command.get_name());
+            assert_eq!(text.matches(&line).count(), 1, "{}\n{text}", command.get_name());
+        }
+        for exit in Exit::ALL {
+            assert!(text.contains(&format!("\n  {}  {}\n", exit.code(), exit.words())), "{text}");
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+        assert!(!text.contains("demo-server"));
+    }
+
+    #[test]
+    fn a_wrong_word_is_answered_with_the_nearest_right_one() {
+        assert!(usage_error("sexton statsu").contains("'status'"));
+        assert!(usage_error("sexton stop --casacde web").contains("'--cascade'"));
+        assert!(usage_error("sexton signal TREM web").contains("did you mean TERM?"));
+        assert!(usage_error("sexton completions bsah").contains("bash"));
+        usage_error("sexton start");
+        usage_error("sexton --timeout 5 list");
+    }
+
+    #[test]
+    fn called_by_the_name_of_a_command_it_is_that_command() {
+        assert!(matches!(parse_words("/sbin/poweroff"), Parsed::Command(_, Command::Poweroff)));
+        assert!(matches!(parse_words("reboot --timeout 5s"), Parsed::Command(_, Command::Reboot)));
+        assert!(matches!(parse_words("./halt"), Parsed::Command(_, Command::Halt)));
+        assert!(matches!(parse(Vec::new()), Parsed::Nothing(_)));
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        for line in ["sexton --json --timeout 2s list x", "sexton list x --timeout 2s --json"] {
+            let Parsed::Command(global, Command::List(Patterns { patterns })) = parse_words(line) else {
+                panic!("{line}")
+            };
+            assert!(global.json && patterns == ["x"]);
+            assert_eq!(global.timeout, Some(Duration::from_secs(2)));
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_no_errors() {
+        for line in ["sexton --help", "sexton help start", "sexton -V", "sexton start --help"] {
+            assert!(matches!(parse_words(line), Parsed::Say { exit: Exit::Done, .. }), "{line}");
+        }
+        let Parsed::Say { text, .. } = parse_words("sexton --version") else { panic!() };
+        assert_eq!(text, format!("sexton {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}

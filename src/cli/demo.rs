@@ -1,0 +1,7 @@
+//! `sexton demo`.
+
+use clap::Args;
+
+/// `sexton demo-server`.
+#[derive(Debug, Args)]
+pub struct ServerArgs {}
