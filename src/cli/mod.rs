@@ -3,6 +3,7 @@
 pub mod args;
 pub mod demo;
 pub mod exit;
+pub mod render;
 pub mod style;
 
 pub use args::{Command, Global, Parsed, help, parse};

@@ -1,0 +1,69 @@
+//! What each answer looks like to a person: types of the wire in, a screen out. Pure.
+//!
+//! ```text
+//!   list     a line a unit                         answer   what came of a request; why; events
+//!   status   sexton itself, a unit, all of a unit  tree     what depends on what
+//! ```
+
+mod answer;
+mod list;
+mod status;
+mod tree;
+
+pub use answer::{event, explanation, report};
+pub use list::list;
+pub use status::{details, manager, unit};
+pub use tree::tree;
+
+use std::time::Duration;
+
+use crate::control::wire::UnitStatus;
+use crate::model::time::Spoken;
+
+/// A duration of the wire in words.
+fn spoken(usec: u64) -> String {
+    Spoken(Duration::from_micros(usec)).to_string()
+}
+
+/// `ready for 3 min 5 s, pid 7`.
+fn state_in_words(unit: &UnitStatus) -> String {
+    let mut words = format!("{} for {}", unit.state, spoken(unit.since_usec));
+    if let Some(pid) = unit.main_pid {
+        words += &format!(", pid {pid}");
+    }
+    words
+}
+
+#[cfg(test)]
+mod samples {
+    use super::*;
+
+    pub(super) fn unit(name: &str, state: &str, seconds: u64) -> UnitStatus {
+        UnitStatus {
+            name: name.into(),
+            kind: "service".into(),
+            state: state.into(),
+            wanted: "up".into(),
+            since_usec: seconds * 1_000_000,
+            ..UnitStatus::default()
+        }
+    }
+
+    pub(super) fn store() -> UnitStatus {
+        UnitStatus {
+            description: "Keeps what the others know".into(),
+            main_pid: Some(7),
+            ..unit("store", "ready", 185)
+        }
+    }
+
+    pub(super) fn web() -> UnitStatus {
+        UnitStatus {
+            description: "The web application".into(),
+            restarts: 5,
+            reason: Some("exited with code 1 before it was ready".into()),
+            last_end: Some("exited with code 1".into()),
+            ..unit("web", "failed", 12)
+        }
+    }
+}

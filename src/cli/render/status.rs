@@ -1,0 +1,238 @@
+//! `sexton status` and `sexton show`: sexton itself, one unit in brief, one unit whole.
+
+use crate::control::wire::{ManagerStatus, UnitDetails, UnitStatus};
+
+use super::super::style::{Align, Ink, Style, Table, output_lines, safe};
+use super::{list::census, spoken, state_in_words};
+
+/// Sexton itself, its units by state, and of `units` those that are not as they should be.
+pub fn manager(style: &Style, status: &ManagerStatus, units: &[UnitStatus]) -> String {
+    let mut out = format!(
+        "{} {}, pid {}, {} for {}\n",
+        style.paint(Ink::Strong, "sexton"),
+        safe(&status.version),
+        status.pid,
+        style.paint(Ink::of_state(&status.state), &safe(&status.state)),
+        spoken(status.uptime_usec)
+    );
+    let total: u32 = status.counts.values().sum();
+    let count = |state: &str| status.counts.get(state).map_or(0, |number| *number as usize);
+    out += &format!("  {}\n", census(style, total as usize, count));
+    match status.orphans_reaped {
+        0 => {}
+        1 => out += "  1 orphan reaped\n",
+        number => out += &format!("  {number} orphans reaped\n"),
+    }
+    for limitation in &status.limitations {
+        out += &format!("  not here: {}\n", style.wrap(&safe(limitation), 12, 12));
+    }
+    let wrong: Vec<&UnitStatus> = units.iter().filter(|unit| is_wrong(unit)).collect();
+    let Some(first) = wrong.first() else { return out };
+    let mut table = Table::new(&[Align::Left, Align::Left, Align::Left, Align::Left]);
+    for unit in &wrong {
+        table.row(vec![
+            (Ink::Strong, unit.name.clone()),
+            (Ink::of_state(&unit.state), unit.state.clone()),
+            (Ink::Plain, spoken(unit.since_usec)),
+            (Ink::Plain, unit.reason.clone().unwrap_or_default()),
+        ]);
+    }
+    out + &format!("\n{}\n  sexton why {}\n", table.render(style, 2), safe(&first.name))
+}
+
+/// Is this something that whoever asks how sexton is must see?
+pub(in super::super) fn is_wrong(unit: &UnitStatus) -> bool {
+    matches!(unit.state.as_str(), "failed" | "back-off" | "deferred")
+}
+
+/// One unit in brief: what it does, why, and what it said last.
+pub fn unit(style: &Style, details: &UnitDetails) -> String {
+    let status = &details.status;
+    let mut block = Block::of(style, status);
+    if !details.source.is_empty() {
+        block.line("file", &details.source);
+    }
+    block.finish(&details.last_output)
+}
+
+/// One unit whole.
+pub fn details(style: &Style, details: &UnitDetails) -> String {
+    let status = &details.status;
+    let mut block = Block::of(style, status);
+    block.line("kind", &status.kind);
+    block.line("wanted", &status.wanted);
+    if status.essential {
+        block.line("essential", "when it ends for good, sexton ends too");
+    }
+    block.line("file", &details.source);
+    block.optional("instance", &details.instance_file);
+    for (label, names) in [
+        ("docs", &details.docs),
+        ("needs", &details.needs),
+        ("wants", &details.wants),
+        ("after", &details.after),
+        ("before", &details.before),
+        ("conflicts", &details.conflicts),
+        ("needed by", &details.needed_by),
+    ] {
+        if !names.is_empty() {
+            block.line(label, &names.join(" "));
+        }
+    }
+    block.optional("exec", &details.exec);
+    block.optional("user", &details.user);
+    block.optional("ready", &details.ready);
+    block.optional("stop", &details.stop);
+    block.optional("restart", &details.restart);
+    block.finish(&details.last_output)
+}
+
+/// A unit's name and lines of `label  words` below it.
+struct Block<'a> {
+    style: &'a Style,
+    out: String,
+}
+
+impl<'a> Block<'a> {
+    /// Columns before the words: indent, label, gap.
+    const LEFT: usize = 13;
+
+    fn of(style: &'a Style, status: &UnitStatus) -> Block<'a> {
+        let mut out = style.paint(Ink::Strong, &safe(&status.name));
+        if !status.description.is_empty() {
+            out += &format!("  {}", safe(&status.description));
+        }
+        out.push('\n');
+        let mut block = Block { style, out };
+        block.painted("state", Ink::of_state(&status.state), &state_in_words(status));
+        if let Some(reason) = &status.reason {
+            block.painted("reason", Ink::of_state(&status.state), reason);
+        }
+        block.optional("says", &status.status_text);
+        if status.restarts > 0 {
+            block.line("restarts", &status.restarts.to_string());
+        }
+        block.optional("last end", &status.last_end);
+        block
+    }
+
+    fn painted(&mut self, label: &str, ink: Ink, words: &str) {
+        let words = self.style.wrap(&safe(words), Self::LEFT, Self::LEFT);
+        let label = self.style.paint(Ink::Faint, &format!("{label:<9}"));
+        self.out += &format!("  {label}  {}\n", self.style.paint(ink, &words));
+    }
+
+    fn line(&mut self, label: &str, words: &str) {
+        self.painted(label, Ink::Plain, words);
+    }
+
+    fn optional(&mut self, label: &str, words: &Option<String>) {
+        if let Some(words) = words {
+            self.line(label, words);
+        }
+    }
+
+    fn finish(mut self, output: &[String]) -> String {
+        if !output.is_empty() {
+            self.line("output", "its last lines");
+            self.out += &output_lines(self.style, output);
+        }
+        self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{store, web};
+    use super::*;
+    use crate::cli::style::Colour;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn sexton_says_how_it_is_and_what_is_wrong() {
+        let status = ManagerStatus {
+            version: "0.1.0".into(),
+            pid: 1,
+            state: "running".into(),
+            uptime_usec: 7_800_000_000,
+            orphans_reaped: 2,
+            counts: [("ready".to_owned(), 1), ("failed".to_owned(), 1)].into(),
+            limitations: vec!["the cgroup file system is read-only".into()],
+        };
+        assert_eq!(
+            manager(&Style::PLAIN, &status, &[store(), web()]),
+            "\
+sexton 0.1.0, pid 1, running for 2 h 10 min
+  2 units: 1 ready, 1 failed
+  2 orphans reaped
+  not here: the cgroup file system is read-only
+
+  web  failed  12 s  exited with code 1 before it was ready
+
+  sexton why web
+"
+        );
+        let well = ManagerStatus { counts: [("ready".to_owned(), 1)].into(), orphans_reaped: 0, ..status };
+        let well = manager(&Style::PLAIN, &ManagerStatus { limitations: vec![], ..well }, &[store()]);
+        assert_eq!(well, "sexton 0.1.0, pid 1, running for 2 h 10 min\n  1 unit: 1 ready\n");
+    }
+
+    #[test]
+    fn a_unit_in_brief_ends_with_its_own_last_words() {
+        let details = UnitDetails {
+            status: web(),
+            source: "/etc/sexton/units/web.toml".into(),
+            last_output: names(&["binding", "\x1b]0;owned\x07 address in use"]),
+            ..UnitDetails::default()
+        };
+        let style = Style { colour: Colour::Off, width: Some(44) };
+        assert_eq!(
+            unit(&style, &details),
+            "\
+web  The web application
+  state      failed for 12 s
+  reason     exited with code 1 before it
+             was ready
+  restarts   5
+  last end   exited with code 1
+  file       /etc/sexton/units/web.toml
+  output     its last lines
+  │ binding
+  │ \\x1b]0;owned\\x07 address in use
+"
+        );
+    }
+
+    #[test]
+    fn a_unit_whole_leaves_out_only_what_it_does_not_have() {
+        let whole = UnitDetails {
+            status: UnitStatus { essential: true, ..store() },
+            source: "/etc/sexton/units/store.toml".into(),
+            needs: names(&["migrate", "network"]),
+            needed_by: names(&["web"]),
+            exec: Some("store --listen 127.0.0.1:7000".into()),
+            user: Some("store".into()),
+            ready: Some("a connection to 127.0.0.1:7000".into()),
+            ..UnitDetails::default()
+        };
+        assert_eq!(
+            details(&Style::PLAIN, &whole),
+            "\
+store  Keeps what the others know
+  state      ready for 3 min 5 s, pid 7
+  kind       service
+  wanted     up
+  essential  when it ends for good, sexton ends too
+  file       /etc/sexton/units/store.toml
+  needs      migrate network
+  needed by  web
+  exec       store --listen 127.0.0.1:7000
+  user       store
+  ready      a connection to 127.0.0.1:7000
+"
+        );
+    }
+}
