@@ -16,3 +16,4 @@ pub mod clock;
 mod message;
 pub mod poll;
 pub mod socket;
+pub mod terminal;

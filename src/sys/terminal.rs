@@ -1,0 +1,28 @@
+//! What a terminal says of itself.
+//!
+//! See [ioctl_tty(2)](https://man7.org/linux/man-pages/man2/ioctl_tty.2.html).
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::call;
+
+/// How many columns a terminal has; `None` where it does not say, or is none.
+#[doc(alias = "TIOCGWINSZ")]
+pub fn width(fd: BorrowedFd<'_>) -> Option<u16> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the descriptor is open for as long as it is borrowed, and `size` is the place that this request fills.
+    call::retry(|| unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &mut size) }).ok()?;
+    Some(size.ws_col).filter(|columns| *columns > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn what_is_no_terminal_has_no_width() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!(width(file.as_fd()), None);
+    }
+}
