@@ -27,7 +27,7 @@ fn read(clock: libc::clockid_t) -> libc::timespec {
     time
 }
 
-fn seconds(seconds: libc::time_t) -> u64 {
+fn seconds(seconds: i64) -> u64 {
     u64::try_from(seconds).unwrap_or(0)
 }
 

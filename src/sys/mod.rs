@@ -12,8 +12,19 @@
 )]
 
 mod call;
+mod child;
 pub mod clock;
+mod close_on_exec;
+mod exec_words;
+pub mod files;
+pub mod kill;
+pub mod limits;
 mod message;
 pub mod poll;
+pub mod processes;
+pub mod reap;
+pub mod signals;
 pub mod socket;
+pub mod spawn;
+mod stack;
 pub mod terminal;

@@ -1,0 +1,382 @@
+//! The child between clone and exec: the steps of [`ExecStage`], in order, and nothing else.
+//!
+//! ```text
+//!   session → descriptors → terminal → limits, nice, I/O class, processors, OOM score, umask
+//!     → groups → group → user → directory → readable, writable → signals → execve
+//! ```
+//!
+//! It runs in its parent's memory. So: no allocation, no lock, no drop, no panic, no formatting; raw system
+//! calls only, because the C library's `setresuid` would tell threads that are not there; and it leaves by
+//! `_exit`. What it writes is the report and `errno`, which the suspended parent does not look at.
+
+use std::ffi::{CString, c_char, c_int, c_long, c_void};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+
+use super::close_on_exec;
+use super::limits::{self, RawLimit};
+use super::signals::{self, Disposition};
+use super::spawn::{Identity, Plan, Stdin};
+use crate::model::ExecStage;
+use crate::model::unit::IoClass;
+
+/// A plan in the form in which system calls take it.
+pub(super) struct Prepared<'a> {
+    plan: &'a Plan<'a>,
+    argv: Vec<*const c_char>,
+    envp: Vec<*const c_char>,
+    placements: Vec<Placement>,
+    /// One above the highest target of a placement: whatever is duplicated there is in nobody's way.
+    free: RawFd,
+    limits: Vec<RawLimit>,
+    cpus: Vec<c_long>,
+    oom_score: Option<Digits>,
+    restored: &'a [(c_int, Disposition)],
+    mask: u64,
+    pub(super) report: Report,
+}
+
+/// A descriptor on its way to its number.
+struct Placement {
+    source: AtomicI32,
+    target: RawFd,
+}
+
+/// What the child leaves behind when it could not exec.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// Zero: nothing went wrong.
+    stage: AtomicUsize,
+    errno: AtomicI32,
+    index: AtomicUsize,
+}
+
+/// A step that failed, and the index of what it failed on.
+struct Failed(ExecStage, usize);
+
+type Step = Result<(), Failed>;
+
+impl Report {
+    /// The stage that failed, the kernel's word, and the index of the subject.
+    pub(super) fn read(&self) -> Option<(ExecStage, i32, usize)> {
+        let number = self.stage.load(Ordering::Acquire).checked_sub(1)?;
+        let stage = *ExecStage::ALL.get(number)?;
+        Some((stage, self.errno.load(Ordering::Relaxed), self.index.load(Ordering::Relaxed)))
+    }
+
+    fn write(&self, failed: &Failed, errno: c_int) {
+        self.errno.store(errno, Ordering::Relaxed);
+        self.index.store(failed.1, Ordering::Relaxed);
+        self.stage.store(failed.0 as usize + 1, Ordering::Release);
+    }
+}
+
+impl<'a> Prepared<'a> {
+    pub(super) fn new(plan: &'a Plan<'a>, restored: &'a [(c_int, Disposition)]) -> Prepared<'a> {
+        let placements = placements(plan);
+        let highest = placements.iter().map(|placement| placement.target).max().unwrap_or(2);
+        Prepared {
+            plan,
+            argv: pointers(&plan.argv),
+            envp: pointers(&plan.envp),
+            placements,
+            free: highest.saturating_add(1),
+            limits: limits::raw(&plan.limits),
+            cpus: plan.cpus.as_deref().map_or_else(Vec::new, cpu_mask),
+            oom_score: plan.oom_score_adj.map(Digits::new),
+            restored,
+            mask: signals::inherited().mask(),
+            report: Report::default(),
+        }
+    }
+}
+
+fn pointers(texts: &[CString]) -> Vec<*const c_char> {
+    texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+/// Where each descriptor comes from and goes to; a terminal is not open yet.
+fn placements(plan: &Plan<'_>) -> Vec<Placement> {
+    let stdin = match &plan.stdin {
+        Stdin::Fd(fd) => fd.as_raw_fd(),
+        Stdin::Tty(_) => -1,
+    };
+    let stdout = plan.stdout.map_or(stdin, |fd| fd.as_raw_fd());
+    let stderr = plan.stderr.map_or(stdout, |fd| fd.as_raw_fd());
+    let promised = plan.promised.iter().map(|(target, fd)| (fd.as_raw_fd(), *target));
+    [(stdin, 0), (stdout, 1), (stderr, 2)]
+        .into_iter()
+        .chain(promised)
+        .map(|(source, target)| Placement { source: AtomicI32::new(source), target })
+        .collect()
+}
+
+/// A set of processors: number n is bit n, in whole longs.
+fn cpu_mask(cpus: &[u32]) -> Vec<c_long> {
+    let mut mask = Vec::new();
+    for cpu in cpus {
+        let (word, bit) = ((cpu / c_long::BITS) as usize, cpu % c_long::BITS);
+        if mask.len() <= word {
+            mask.resize(word + 1, 0);
+        }
+        if let Some(word) = mask.get_mut(word) {
+            *word |= 1 << bit;
+        }
+    }
+    mask
+}
+
+/// A number as text, without an allocation of its own.
+struct Digits {
+    text: [u8; 12],
+    start: usize,
+}
+
+impl Digits {
+    fn new(number: i32) -> Digits {
+        let mut digits = Digits { text: [0; 12], start: 12 };
+        let mut rest = number.unsigned_abs();
+        loop {
+            digits.push(b'0' + (rest % 10) as u8);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if number < 0 {
+            digits.push(b'-');
+        }
+        digits
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.start = self.start.saturating_sub(1);
+        if let Some(place) = self.text.get_mut(self.start) {
+            *place = byte;
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.text.get(self.start..).unwrap_or_default()
+    }
+}
+
+/// The child. `argument` is the [`Prepared`] of its parent.
+pub(super) extern "C" fn main(argument: *mut c_void) -> c_int {
+    // SAFETY: the parent gave a pointer to a `Prepared` that lives until the child has let go of it.
+    let prepared = unsafe { &*argument.cast::<Prepared<'_>>().cast_const() };
+    if let Err(failed) = run(prepared) {
+        prepared.report.write(&failed, errno());
+    }
+    // SAFETY: it takes a number; unlike `exit` it runs nothing of the parent's.
+    unsafe { libc::_exit(127) }
+}
+
+fn run(prepared: &Prepared<'_>) -> Step {
+    // SAFETY: no pointers.
+    check(unsafe { libc::syscall(libc::SYS_setsid) }, ExecStage::Session, 0)?;
+    close_on_exec::mark_all();
+    if let Stdin::Tty(path) = &prepared.plan.stdin {
+        terminal(prepared, path)?;
+    }
+    place(prepared)?;
+    bounds(prepared)?;
+    if let Some(identity) = &prepared.plan.identity {
+        become_user(identity)?;
+    }
+    surroundings(prepared)?;
+    restore_signals(prepared)?;
+    let (program, argv, envp) =
+        (prepared.plan.program.as_ptr(), prepared.argv.as_ptr(), prepared.envp.as_ptr());
+    // SAFETY: a C string and two arrays of C strings that end with null, all kept alive by the parent.
+    check(unsafe { libc::syscall(libc::SYS_execve, program, argv, envp) }, ExecStage::Exec, 0)
+}
+
+/// Opens the terminal without waiting for a line that is not there: the parent waits for this child.
+fn terminal(prepared: &Prepared<'_>, path: &CString) -> Step {
+    let failed = |answer| check(answer, ExecStage::Terminal, 0);
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    // SAFETY: `path` is a C string.
+    let fd = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags) };
+    failed(fd)?;
+    // SAFETY: no pointers; one says that a terminal of another session may be taken by root.
+    failed(unsafe { libc::syscall(libc::SYS_ioctl, fd, libc::TIOCSCTTY, 1) })?;
+    // SAFETY: no pointers.
+    failed(unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_SETFL, libc::O_RDWR) })?;
+    for placement in &prepared.placements {
+        if placement.source.load(Ordering::Relaxed) == -1 {
+            placement.source.store(fd as RawFd, Ordering::Relaxed);
+        }
+    }
+    Ok(())
+}
+
+/// Puts every descriptor where it was promised. One that stands where another belongs steps aside first.
+fn place(prepared: &Prepared<'_>) -> Step {
+    for placement in &prepared.placements {
+        let source = placement.source.load(Ordering::Relaxed);
+        let in_the_way = prepared.placements.iter().any(|other| other.target == source);
+        if in_the_way && source != placement.target {
+            // SAFETY: no pointers.
+            let aside =
+                unsafe { libc::syscall(libc::SYS_fcntl, source, libc::F_DUPFD_CLOEXEC, prepared.free) };
+            check(aside, ExecStage::Descriptors, placement.target as usize)?;
+            placement.source.store(aside as RawFd, Ordering::Relaxed);
+        }
+    }
+    for placement in &prepared.placements {
+        let (source, target) = (placement.source.load(Ordering::Relaxed), placement.target);
+        let answer = if source == target {
+            // SAFETY: no pointers.
+            unsafe { libc::syscall(libc::SYS_fcntl, source, libc::F_SETFD, 0) }
+        } else {
+            // SAFETY: no pointers.
+            unsafe { libc::syscall(libc::SYS_dup3, source, target, 0) }
+        };
+        check(answer, ExecStage::Descriptors, target as usize)?;
+    }
+    Ok(())
+}
+
+/// What bounds the process, while it may still raise what only root may raise.
+fn bounds(prepared: &Prepared<'_>) -> Step {
+    for (index, limit) in prepared.limits.iter().enumerate() {
+        let (new, old) = (&raw const limit.value, std::ptr::null::<libc::rlimit>());
+        // SAFETY: `new` points to a limit; null says that the old one is not asked for.
+        let answer = unsafe { libc::syscall(libc::SYS_prlimit64, 0, limit.resource, new, old) };
+        check(answer, ExecStage::Limits, index)?;
+    }
+    if let Some(nice) = prepared.plan.nice {
+        // SAFETY: no pointers.
+        let answer = unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice) };
+        check(answer, ExecStage::Nice, 0)?;
+    }
+    if let Some(class) = prepared.plan.io_class {
+        // SAFETY: no pointers; 1 is IOPRIO_WHO_PROCESS and 0 the caller.
+        let answer = unsafe { libc::syscall(libc::SYS_ioprio_set, 1, 0, io_priority(class)) };
+        check(answer, ExecStage::IoClass, 0)?;
+    }
+    if prepared.plan.cpus.is_some() {
+        let (place, size) = (prepared.cpus.as_ptr(), std::mem::size_of_val(prepared.cpus.as_slice()));
+        // SAFETY: `place` points to `size` bytes.
+        check(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size, place) }, ExecStage::Cpus, 0)?;
+    }
+    if let Some(score) = &prepared.oom_score {
+        write_oom_score(score.as_bytes())?;
+    }
+    if let Some(umask) = prepared.plan.umask {
+        // SAFETY: no pointers. It answers the old mask and cannot fail.
+        unsafe { libc::syscall(libc::SYS_umask, umask) };
+    }
+    Ok(())
+}
+
+/// `ioprio_set(2)`: the class in the bits from 13, the level below.
+fn io_priority(class: IoClass) -> c_int {
+    let (class, level) = match class {
+        IoClass::Realtime(level) => (1, level),
+        IoClass::BestEffort(level) => (2, level),
+        IoClass::Idle => (3, 0),
+    };
+    class << 13 | c_int::from(level)
+}
+
+fn write_oom_score(score: &[u8]) -> Step {
+    let failed = |answer| check(answer, ExecStage::OomScore, 0);
+    let (path, flags) = (c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+    // SAFETY: `path` is a C string.
+    let fd = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, flags) };
+    failed(fd)?;
+    // SAFETY: the bytes are as many as are said.
+    failed(unsafe { libc::syscall(libc::SYS_write, fd, score.as_ptr(), score.len()) })
+    // The exec closes it.
+}
+
+/// Groups first: whoever is no longer root may not change them.
+fn become_user(identity: &Identity) -> Step {
+    let Identity { uid, gid, groups } = identity;
+    // SAFETY: no pointers.
+    let same_uid = unsafe { libc::syscall(libc::SYS_geteuid) } == c_long::from(*uid);
+    // SAFETY: `groups` holds as many numbers as are said.
+    let answer = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
+    // In a user namespace made without privilege nobody may set groups. Whoever stays who he is, and wants no others,
+    // loses nothing by that.
+    let harmless = same_uid && errno_is_eperm(answer) && groups.iter().all(|group| group == gid);
+    if !harmless {
+        check(answer, ExecStage::Groups, 0)?;
+    }
+    // SAFETY: no pointers.
+    check(unsafe { libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) }, ExecStage::Group, 0)?;
+    // SAFETY: no pointers.
+    check(unsafe { libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) }, ExecStage::User, 0)?;
+    verify(identity)
+}
+
+fn errno_is_eperm(answer: c_long) -> bool {
+    answer == -1 && errno() == libc::EPERM
+}
+
+/// A kernel that says yes and does no must not start a service as root.
+fn verify(identity: &Identity) -> Step {
+    let (mut real, mut effective, mut saved) = (u32::MAX, u32::MAX, u32::MAX);
+    let (r, e, s) = (&raw mut real, &raw mut effective, &raw mut saved);
+    // SAFETY: three places for a number.
+    check(unsafe { libc::syscall(libc::SYS_getresuid, r, e, s) }, ExecStage::User, 0)?;
+    if [real, effective, saved] != [identity.uid; 3] {
+        return Err(Failed(ExecStage::User, 0));
+    }
+    let (r, e, s) = (&raw mut real, &raw mut effective, &raw mut saved);
+    // SAFETY: three places for a number.
+    check(unsafe { libc::syscall(libc::SYS_getresgid, r, e, s) }, ExecStage::Group, 0)?;
+    if [real, effective, saved] != [identity.gid; 3] {
+        return Err(Failed(ExecStage::Group, 0));
+    }
+    Ok(())
+}
+
+/// What is looked at with the eyes of the user that the process has become.
+fn surroundings(prepared: &Prepared<'_>) -> Step {
+    if let Some(directory) = &prepared.plan.directory {
+        // SAFETY: a C string.
+        check(unsafe { libc::syscall(libc::SYS_chdir, directory.as_ptr()) }, ExecStage::Directory, 0)?;
+    }
+    let checks = [
+        (&prepared.plan.readable, libc::R_OK, ExecStage::Readable),
+        (&prepared.plan.writable, libc::W_OK, ExecStage::Writable),
+    ];
+    for (paths, access, stage) in checks {
+        for (index, path) in paths.iter().enumerate() {
+            // The real and the effective user are the same by now, so the older call asks the right question.
+            // SAFETY: a C string.
+            let answer = unsafe { libc::syscall(libc::SYS_faccessat, libc::AT_FDCWD, path.as_ptr(), access) };
+            check(answer, stage, index)?;
+        }
+    }
+    Ok(())
+}
+
+/// Dispositions before the mask: a signal that waits meets what it would have met without sexton.
+fn restore_signals(prepared: &Prepared<'_>) -> Step {
+    for (signal, disposition) in prepared.restored {
+        let (new, old) = (std::ptr::from_ref(disposition), std::ptr::null::<Disposition>());
+        // SAFETY: `new` points to a disposition without a handler; null says that the old one is not asked for.
+        let answer = unsafe { libc::syscall(libc::SYS_rt_sigaction, *signal, new, old, size_of::<u64>()) };
+        check(answer, ExecStage::Signals, 0)?;
+    }
+    let (new, old) = (&raw const prepared.mask, std::ptr::null::<u64>());
+    // SAFETY: `new` points to a mask of the size that is given.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, old, size_of::<u64>()) };
+    check(answer, ExecStage::Signals, 0)
+}
+
+fn check(answer: c_long, stage: ExecStage, index: usize) -> Step {
+    if answer == -1 { Err(Failed(stage, index)) } else { Ok(()) }
+}
+
+fn errno() -> c_int {
+    // SAFETY: the C library answers a valid pointer; parent and child share the thread that it belongs to.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: see above.
+    unsafe { *place }
+}

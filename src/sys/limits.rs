@@ -1,0 +1,90 @@
+//! Resource limits: sexton's own, and in which form a child's are set.
+//!
+//! sexton raises its own soft limit on descriptors to the hard one, for it holds some for every service. Its
+//! children get the limit that sexton was started with: programs that loop over all possible descriptors
+//! would take minutes under a high one.
+//!
+//! See [getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html).
+
+use std::io;
+use std::sync::OnceLock;
+
+use super::call;
+use crate::model::process::{Limit, Resource};
+
+/// A limit as `prlimit64` takes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RawLimit {
+    pub(super) resource: libc::c_int,
+    pub(super) value: libc::rlimit,
+}
+
+/// The limit on descriptors before [`raise_descriptors`] raised it.
+static INHERITED_DESCRIPTORS: OnceLock<libc::rlimit> = OnceLock::new();
+
+/// Raises sexton's own soft limit on descriptors to its hard one. Answers the limit that holds now.
+#[doc(alias = "RLIMIT_NOFILE")]
+pub fn raise_descriptors() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for the answer.
+    call::retry(|| unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
+    if limit.rlim_cur < limit.rlim_max {
+        let raised = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+        // SAFETY: `raised` is a valid limit.
+        call::retry(|| unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) })?;
+        // A second call finds nothing to raise, so the first value stays the inherited one.
+        INHERITED_DESCRIPTORS.get_or_init(|| limit);
+    }
+    Ok(limit.rlim_max)
+}
+
+/// The limits of a child: those it is given, in their order, then what sexton changed of its own.
+pub(super) fn raw(limits: &[Limit]) -> Vec<RawLimit> {
+    let mut raw: Vec<RawLimit> = limits
+        .iter()
+        .map(|limit| RawLimit {
+            resource: number(limit.resource),
+            value: libc::rlimit { rlim_cur: bound(limit.soft), rlim_max: bound(limit.hard) },
+        })
+        .collect();
+    if let Some(inherited) = INHERITED_DESCRIPTORS.get()
+        && !limits.iter().any(|limit| limit.resource == Resource::Nofile)
+    {
+        raw.push(RawLimit { resource: number(Resource::Nofile), value: *inherited });
+    }
+    raw
+}
+
+/// The name of a limit, as units give it.
+pub(super) fn name(limit: Option<&Limit>) -> &'static str {
+    let resource = limit.map_or(Resource::Nofile, |limit| limit.resource);
+    Resource::ALL.iter().find(|(_, known)| *known == resource).map_or("", |(name, _)| name)
+}
+
+fn bound(value: Option<u64>) -> libc::rlim_t {
+    value.unwrap_or(libc::RLIM_INFINITY)
+}
+
+/// The C library's number; its type differs between C libraries.
+#[allow(clippy::unnecessary_cast, reason = "it is unsigned with glibc and signed with musl")]
+fn number(resource: Resource) -> libc::c_int {
+    let number = match resource {
+        Resource::As => libc::RLIMIT_AS,
+        Resource::Core => libc::RLIMIT_CORE,
+        Resource::Cpu => libc::RLIMIT_CPU,
+        Resource::Data => libc::RLIMIT_DATA,
+        Resource::Fsize => libc::RLIMIT_FSIZE,
+        Resource::Locks => libc::RLIMIT_LOCKS,
+        Resource::Memlock => libc::RLIMIT_MEMLOCK,
+        Resource::Msgqueue => libc::RLIMIT_MSGQUEUE,
+        Resource::Nice => libc::RLIMIT_NICE,
+        Resource::Nofile => libc::RLIMIT_NOFILE,
+        Resource::Nproc => libc::RLIMIT_NPROC,
+        Resource::Rss => libc::RLIMIT_RSS,
+        Resource::Rtprio => libc::RLIMIT_RTPRIO,
+        Resource::Rttime => libc::RLIMIT_RTTIME,
+        Resource::Sigpending => libc::RLIMIT_SIGPENDING,
+        Resource::Stack => libc::RLIMIT_STACK,
+    };
+    number as libc::c_int
+}

@@ -1,0 +1,55 @@
+//! Reaping: the one place in sexton that waits for children.
+//!
+//! SIGCHLD is one bit: a hundred children that end at once may raise it once. So [`next()`] is called until
+//! it has no child left to tell of. The C library's `waitpid` is used as it is, with its raw status: a
+//! wrapper that knows signals only up to 31 fails *after* the kernel has let go of the child.
+//!
+//! See [waitpid(2)](https://man7.org/linux/man-pages/man2/waitpid.2.html).
+
+use std::io;
+
+use super::call;
+use crate::model::{ExitStatus, Pid};
+
+/// How often a wait that fails for no reason that it can have is tried again. No kernel does that; a seccomp
+/// filter or a fault injector may, once.
+const TRIES: usize = 3;
+
+/// What [`next()`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Reaped {
+    /// This child ended, and its pid is free again: never signal it from here on.
+    Child(Pid, ExitStatus),
+    /// There are children, and all of them run.
+    NoneReady,
+    /// There are no children.
+    NoChildren,
+}
+
+/// Takes the next child that ended, without waiting for one.
+#[doc(alias = "waitpid")]
+#[doc(alias = "WNOHANG")]
+pub fn next() -> Reaped {
+    for _ in 0..TRIES {
+        match wait(-1, libc::WNOHANG | libc::__WALL) {
+            Ok((pid, status)) => return pid.map_or(Reaped::NoneReady, |pid| Reaped::Child(pid, status)),
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Reaped::NoChildren,
+            Err(_) => {} // It is tried again, and the next SIGCHLD tries once more.
+        }
+    }
+    Reaped::NoneReady
+}
+
+/// Waits for a child that is known to be on its way out, so that nobody else learns of it.
+pub(super) fn bury(pid: Pid) {
+    // An error says that it is gone already.
+    let _ = wait(pid.get(), libc::__WALL);
+}
+
+fn wait(which: libc::pid_t, options: libc::c_int) -> io::Result<(Option<Pid>, ExitStatus)> {
+    let mut status = 0;
+    // SAFETY: `status` is a valid place for the answer.
+    let pid = call::retry(|| unsafe { libc::waitpid(which, &mut status, options) })?;
+    Ok((Pid::new(pid), ExitStatus::from_wait(status)))
+}
