@@ -1,0 +1,298 @@
+//! What PID 1 and the logger say to each other: small messages over a seqpacket pair. Pure.
+//!
+//! ```text
+//!   PID 1 ── Begin, Attach (+ one descriptor an entry), Unwatch, Flush, Say, Finish ──▶ logger
+//!         ◀───────────────────── Matched, Flushed ─────────────────────────────────────
+//! ```
+//!
+//! A message is a tag and its fields, little-endian; texts carry their length. Both sides are the same
+//! executable, yet a message that cannot be read is `None` and never a panic: the logger parses what
+//! services write in the same process.
+
+use super::Slot;
+
+/// The most bytes a message may have. A batch of [`MAX_BATCH`] entries with the longest names fits.
+pub(super) const MAX_MESSAGE: usize = 64 * 1024;
+/// Entries, and so descriptors, in one message. The kernel's own bound is 253 (`SCM_MAX_FD`).
+pub(super) const MAX_BATCH: usize = 200;
+/// The longest pattern that is handed over.
+pub(super) const MAX_PATTERN: usize = 4 * 1024;
+
+/// How the lines of a pipe are shown on the console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// With the unit's name before each.
+    Prefixed,
+    /// As they came.
+    Plain,
+    /// Not at all: they are kept in the tail and looked at for a pattern.
+    Silent,
+}
+
+/// One pipe that is handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Attachment<'a> {
+    pub(super) slot: Slot,
+    /// Comes back in [`Answer::Matched`], so that a line of an earlier pipe is not taken for one of this.
+    pub(super) serial: u32,
+    pub(super) style: Style,
+    pub(super) name: &'a str,
+    /// Empty: no line is waited for.
+    pub(super) pattern: &'a str,
+}
+
+/// What PID 1 tells the logger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Order<'a> {
+    /// The first message: how wide the column of names is.
+    Begin { width: u8 },
+    /// Read these pipes; the descriptors come with the message, in the same order.
+    Attach(Vec<Attachment<'a>>),
+    /// Wait for no line of this unit any more.
+    Unwatch(Slot),
+    /// Read what is in the unit's pipes, then answer [`Answer::Flushed`].
+    Flush(Slot),
+    /// A message of sexton itself.
+    Say(&'a str),
+    /// Read everything that is left, write it out, end.
+    Finish,
+}
+
+/// What the logger answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A line matched the pattern of the pipe that was attached with this serial.
+    Matched { slot: Slot, serial: u32 },
+    /// The unit's pipes were empty a moment ago.
+    Flushed(Slot),
+}
+
+/// A message of attachments in the making: entries are added until one does not fit.
+#[derive(Debug)]
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    entries: usize,
+}
+
+impl Batch {
+    pub(super) fn new() -> Batch {
+        Batch { bytes: vec![ATTACH], entries: 0 }
+    }
+
+    /// Adds an entry; false when the batch is full and has to be sent first.
+    #[must_use]
+    pub(super) fn add(&mut self, entry: &Attachment<'_>) -> bool {
+        let pattern = if entry.pattern.len() <= MAX_PATTERN { entry.pattern } else { "" };
+        let needed = 12 + entry.name.len() + pattern.len();
+        if self.entries == MAX_BATCH || self.bytes.len() + needed > MAX_MESSAGE {
+            return false;
+        }
+        self.bytes.extend(entry.slot.0.to_le_bytes());
+        self.bytes.extend(entry.serial.to_le_bytes());
+        self.bytes.push(match entry.style {
+            Style::Prefixed => 0,
+            Style::Plain => 1,
+            Style::Silent => 2,
+        });
+        push_text(&mut self.bytes, entry.name);
+        push_text(&mut self.bytes, pattern);
+        self.entries += 1;
+        true
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+const BEGIN: u8 = 1;
+const ATTACH: u8 = 2;
+const UNWATCH: u8 = 3;
+const FLUSH: u8 = 4;
+const SAY: u8 = 5;
+const FINISH: u8 = 6;
+const MATCHED: u8 = 1;
+const FLUSHED: u8 = 2;
+
+impl Order<'_> {
+    /// The message, whole. Attachments that do not fit are left out: [`Batch`] makes those that do.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        match self {
+            Order::Begin { width } => vec![BEGIN, *width],
+            Order::Attach(entries) => {
+                let mut batch = Batch::new();
+                let _fits = entries.iter().all(|entry| batch.add(entry));
+                batch.bytes
+            }
+            Order::Unwatch(slot) => with_slot(UNWATCH, *slot),
+            Order::Flush(slot) => with_slot(FLUSH, *slot),
+            Order::Say(text) => {
+                let mut bytes = vec![SAY];
+                bytes.extend(text.bytes());
+                bytes
+            }
+            Order::Finish => vec![FINISH],
+        }
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Order<'_>> {
+        let mut fields = Fields(bytes);
+        let order = match fields.byte()? {
+            BEGIN => Order::Begin { width: fields.byte()? },
+            ATTACH => {
+                let mut entries = Vec::new();
+                while !fields.0.is_empty() && entries.len() < MAX_BATCH {
+                    entries.push(fields.attachment()?);
+                }
+                Order::Attach(entries)
+            }
+            UNWATCH => Order::Unwatch(Slot(fields.number()?)),
+            FLUSH => Order::Flush(Slot(fields.number()?)),
+            SAY => Order::Say(std::str::from_utf8(std::mem::take(&mut fields.0)).ok()?),
+            FINISH => Order::Finish,
+            _ => return None,
+        };
+        fields.0.is_empty().then_some(order)
+    }
+}
+
+impl Answer {
+    pub(super) fn encode(self) -> Vec<u8> {
+        match self {
+            Answer::Matched { slot, serial } => {
+                let mut bytes = with_slot(MATCHED, slot);
+                bytes.extend(serial.to_le_bytes());
+                bytes
+            }
+            Answer::Flushed(slot) => with_slot(FLUSHED, slot),
+        }
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Answer> {
+        let mut fields = Fields(bytes);
+        let answer = match fields.byte()? {
+            MATCHED => Answer::Matched { slot: Slot(fields.number()?), serial: fields.number()? },
+            FLUSHED => Answer::Flushed(Slot(fields.number()?)),
+            _ => return None,
+        };
+        fields.0.is_empty().then_some(answer)
+    }
+}
+
+fn with_slot(tag: u8, slot: Slot) -> Vec<u8> {
+    let mut bytes = vec![tag];
+    bytes.extend(slot.0.to_le_bytes());
+    bytes
+}
+
+/// Names have at most 128 bytes and patterns [`MAX_PATTERN`], so two bytes hold the length of either.
+fn push_text(bytes: &mut Vec<u8>, text: &str) {
+    let len = u16::try_from(text.len()).unwrap_or(0);
+    bytes.extend(len.to_le_bytes());
+    bytes.extend(text.bytes().take(usize::from(len)));
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.take(1)?.first().copied()
+    }
+
+    fn number(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let len = u16::from_le_bytes(self.take(2)?.try_into().ok()?);
+        std::str::from_utf8(self.take(usize::from(len))?).ok()
+    }
+
+    fn attachment(&mut self) -> Option<Attachment<'a>> {
+        Some(Attachment {
+            slot: Slot(self.number()?),
+            serial: self.number()?,
+            style: match self.byte()? {
+                0 => Style::Prefixed,
+                1 => Style::Plain,
+                2 => Style::Silent,
+                _ => return None,
+            },
+            name: self.text()?,
+            pattern: self.text()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logger::random::Random;
+
+    fn entry<'a>(slot: u32, name: &'a str, pattern: &'a str) -> Attachment<'a> {
+        Attachment { slot: Slot(slot), serial: 9, style: Style::Plain, name, pattern }
+    }
+
+    #[test]
+    fn every_message_is_read_as_it_was_written() {
+        for order in [
+            Order::Begin { width: 12 },
+            Order::Attach(vec![entry(7, "redis@6380", "ready to accept"), entry(u32::MAX, "x", "")]),
+            Order::Unwatch(Slot(3)),
+            Order::Flush(Slot(4)),
+            Order::Say("web is ready"),
+            Order::Finish,
+        ] {
+            assert_eq!(Order::decode(&order.encode()), Some(order));
+        }
+        for answer in [Answer::Matched { slot: Slot(1), serial: 2 }, Answer::Flushed(Slot(5))] {
+            assert_eq!(Answer::decode(&answer.encode()), Some(answer));
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_cut_or_has_too_much_is_not_read() {
+        let whole = Order::Attach(vec![entry(7, "web", "up")]).encode();
+        for len in 2..whole.len() {
+            assert_eq!(Order::decode(&whole[..len]), None, "{len}");
+        }
+        assert_eq!(Order::decode(&[FINISH, 0]), None);
+        assert_eq!(Order::decode(&[]), None);
+        assert_eq!(Answer::decode(&[FLUSHED, 1, 2, 3]), None);
+    }
+
+    #[test]
+    fn random_bytes_are_never_more_than_not_read() {
+        let mut random = Random::new(1);
+        for _ in 0..20_000 {
+            let mut bytes = random.bytes(64);
+            if let Some(first) = bytes.first_mut() {
+                *first %= 8;
+            }
+            let _ = Order::decode(&bytes); // Only that it returns is the claim.
+            let _ = Answer::decode(&bytes); // As above.
+        }
+    }
+
+    #[test]
+    fn a_full_batch_takes_no_more_and_fits_a_message() {
+        let name = "n".repeat(128);
+        let mut batch = Batch::new();
+        let taken = (0..1000).take_while(|slot| batch.add(&entry(*slot, &name, ""))).count();
+        assert_eq!(taken, MAX_BATCH);
+        let pattern = "p".repeat(MAX_PATTERN);
+        let mut batch = Batch::new();
+        let taken = (0..1000).take_while(|slot| batch.add(&entry(*slot, &name, &pattern))).count();
+        assert!(taken > 10 && batch.bytes().len() <= MAX_MESSAGE);
+    }
+}
