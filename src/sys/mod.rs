@@ -3,6 +3,7 @@
 //! ```text
 //!   call     the one way from -1 to io::Result        clock    Moment, wall clock
 //!   poll     epoll                                    socket   Unix and TCP sockets, descriptors in messages
+//!   handover many descriptors in one message
 //! ```
 //!
 //! Every descriptor is an `OwnedFd` from birth and close-on-exec from birth.
@@ -17,6 +18,7 @@ pub mod clock;
 mod close_on_exec;
 mod exec_words;
 pub mod files;
+pub mod handover;
 pub mod kill;
 pub mod limits;
 mod message;
