@@ -9,13 +9,37 @@
 //! PID 1 reads no output. When the logger dies, what is in the pipes waits there for the next one; when
 //! the console blocks, lines are dropped and counted, and no service ever waits for it.
 
+pub mod client;
+mod console;
 mod lines;
+mod link;
+mod process;
 mod protocol;
 #[cfg(test)]
 pub(crate) mod random;
 mod render;
 mod tails;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+/// As what sexton's own messages stand on the console.
+const OWN_NAME: &str = "sexton";
 
 /// A unit's place in the logger's tables: the same number as its place in the engine's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub u32);
+
+/// The logger process, from its start to its exit status. `control` is the other end of what
+/// [`client::LogPipes`] holds, `tails` the memory it made. Whoever starts it blocks all signals first:
+/// nothing but KILL ends it before PID 1 does.
+pub fn main(control: OwnedFd, tails: Option<OwnedFd>) -> u8 {
+    let sink = console::Sink::open(console::Stream::Output);
+    let surface = console::surface_of(&sink);
+    let console = console::Console::new(sink, surface);
+    let tails = tails.map(|fd| tails::Tails::new(File::from(fd)));
+    let ended = process::Logger::new(control, tails, console).and_then(|mut logger| logger.run());
+    u8::from(ended.is_err())
+}

@@ -1,8 +1,8 @@
 //! What PID 1 and the logger say to each other: small messages over a seqpacket pair. Pure.
 //!
 //! ```text
-//!   PID 1 ── Begin, Attach (+ one descriptor an entry), Unwatch, Flush, Say, Finish ──▶ logger
-//!         ◀───────────────────── Matched, Flushed ─────────────────────────────────────
+//!   PID 1 ── Begin, Attach (+ one descriptor an entry), Unwatch, Ended, Flush, Say, Finish ──▶ logger
+//!         ◀───────────────────── Matched, Flushed ────────────────────────────────────────────
 //! ```
 //!
 //! A message is a tag and its fields, little-endian; texts carry their length. Both sides are the same
@@ -15,6 +15,8 @@ use super::Slot;
 pub(super) const MAX_MESSAGE: usize = 64 * 1024;
 /// Entries, and so descriptors, in one message. The kernel's own bound is 253 (`SCM_MAX_FD`).
 pub(super) const MAX_BATCH: usize = 200;
+/// Units in one [`Order::Ended`].
+pub(super) const MAX_ENDED: usize = 4096;
 /// The longest pattern that is handed over.
 pub(super) const MAX_PATTERN: usize = 4 * 1024;
 
@@ -50,7 +52,9 @@ pub(super) enum Order<'a> {
     Attach(Vec<Attachment<'a>>),
     /// Wait for no line of this unit any more.
     Unwatch(Slot),
-    /// Read what is in the unit's pipes, then answer [`Answer::Flushed`].
+    /// These units' processes ended: what they left is read, and a line without its end is one.
+    Ended(Vec<Slot>),
+    /// The same for one unit, and then answer [`Answer::Flushed`].
     Flush(Slot),
     /// A message of sexton itself.
     Say(&'a str),
@@ -115,6 +119,7 @@ const UNWATCH: u8 = 3;
 const FLUSH: u8 = 4;
 const SAY: u8 = 5;
 const FINISH: u8 = 6;
+const ENDED: u8 = 7;
 const MATCHED: u8 = 1;
 const FLUSHED: u8 = 2;
 
@@ -129,6 +134,11 @@ impl Order<'_> {
                 batch.bytes
             }
             Order::Unwatch(slot) => with_slot(UNWATCH, *slot),
+            Order::Ended(slots) => {
+                let mut bytes = vec![ENDED];
+                bytes.extend(slots.iter().take(MAX_ENDED).flat_map(|slot| slot.0.to_le_bytes()));
+                bytes
+            }
             Order::Flush(slot) => with_slot(FLUSH, *slot),
             Order::Say(text) => {
                 let mut bytes = vec![SAY];
@@ -151,6 +161,13 @@ impl Order<'_> {
                 Order::Attach(entries)
             }
             UNWATCH => Order::Unwatch(Slot(fields.number()?)),
+            ENDED => {
+                let mut slots = Vec::new();
+                while !fields.0.is_empty() && slots.len() < MAX_ENDED {
+                    slots.push(Slot(fields.number()?));
+                }
+                Order::Ended(slots)
+            }
             FLUSH => Order::Flush(Slot(fields.number()?)),
             SAY => Order::Say(std::str::from_utf8(std::mem::take(&mut fields.0)).ok()?),
             FINISH => Order::Finish,
@@ -249,6 +266,7 @@ mod tests {
             Order::Begin { width: 12 },
             Order::Attach(vec![entry(7, "redis@6380", "ready to accept"), entry(u32::MAX, "x", "")]),
             Order::Unwatch(Slot(3)),
+            Order::Ended(vec![Slot(4), Slot(5)]),
             Order::Flush(Slot(4)),
             Order::Say("web is ready"),
             Order::Finish,

@@ -95,6 +95,7 @@ fn put(header: &mut libc::msghdr, fds: &[BorrowedFd<'_>]) {
 }
 
 /// Takes the descriptors of the first control message: nothing else is ever sent on a pair.
+#[allow(clippy::unnecessary_cast, reason = "the type of the length differs between C libraries")]
 fn take(header: &libc::msghdr) -> Vec<OwnedFd> {
     // SAFETY: `header` describes a control buffer that the kernel filled in.
     let first = unsafe { libc::CMSG_FIRSTHDR(header) };
@@ -105,9 +106,9 @@ fn take(header: &libc::msghdr) -> Vec<OwnedFd> {
     }
     // SAFETY: `first` is a valid header.
     let data = unsafe { libc::CMSG_DATA(first) }.cast::<RawFd>();
-    let count = (message.cmsg_len as usize).saturating_sub(length(0)) / size_of::<RawFd>();
-    let fds = (0..count.min(MAX_DESCRIPTORS)).map(|index| {
-        // SAFETY: the message's own length says that it holds `count` descriptors, so this one is in it.
+    let fits = |index: &usize| message.cmsg_len as usize >= length(index + 1);
+    let fds = (0..MAX_DESCRIPTORS).take_while(fits).map(|index| {
+        // SAFETY: the message's own length says that this one is in it.
         let raw = unsafe { data.wrapping_add(index).read_unaligned() };
         // SAFETY: the kernel just made this descriptor for us, and each is read once.
         unsafe { OwnedFd::from_raw_fd(raw) }

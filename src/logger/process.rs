@@ -1,0 +1,333 @@
+//! The loop of the logger process: reads every pipe, writes the console and the tails, obeys PID 1.
+//!
+//! ```text
+//!   control ──▶ Begin, Attach, Unwatch, Ended, Flush, Say, Finish
+//!   pipe    ──▶ lines ──┬─▶ pattern ──▶ Matched
+//!                       ├─▶ console
+//!                       └─▶ tail
+//!   console ──▶ room again
+//! ```
+//!
+//! It never waits for the console and never stops to read. When PID 1 is gone, or says so, it reads what is
+//! left, writes what the console takes within a bound, and ends.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use regex_lite::Regex;
+
+use super::console::{Console, Flow};
+use super::lines::Lines;
+use super::protocol::{Answer, Attachment, MAX_MESSAGE, Order, Style};
+use super::tails::Tails;
+use super::{OWN_NAME, Slot};
+use crate::sys::clock;
+use crate::sys::handover;
+use crate::sys::poll::{Interest, Poller, Readiness, Token};
+
+const CONTROL: Token = Token::new(0, 0);
+const CONSOLE: Token = Token::new(1, 0);
+const PIPES: u8 = 2;
+
+/// Read at once from one pipe: as much as a pipe holds, so that each gets its turn.
+const CHUNK: usize = 64 * 1024;
+/// Read at most when a pipe is to be emptied: a service that writes as fast as it is read must not hold up
+/// an answer for ever. Sixteen times what a pipe holds.
+const MAX_DRAIN: usize = 1 << 20;
+/// How long a console that blocks is waited for at the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Answers that wait for PID 1 to read them. It always reads; the bound is for the day it does not.
+const MAX_ANSWERS: usize = 8192;
+
+/// One pipe of a unit.
+struct Pipe {
+    file: File,
+    slot: Slot,
+    serial: u32,
+    style: Style,
+    name: String,
+    pattern: Option<Regex>,
+    lines: Lines,
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Read(usize),
+    Empty,
+    Ended,
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    GoOn,
+    Finish,
+}
+
+/// The logger.
+pub(super) struct Logger {
+    control: OwnedFd,
+    poller: Poller,
+    console: Console,
+    console_watched: bool,
+    tails: Option<Tails>,
+    pipes: Vec<Option<Pipe>>,
+    answers: VecDeque<Answer>,
+    buffer: Vec<u8>,
+}
+
+impl Logger {
+    pub(super) fn new(control: OwnedFd, tails: Option<Tails>, console: Console) -> io::Result<Logger> {
+        let poller = Poller::new()?;
+        poller.add(control.as_fd(), CONTROL, Interest::Read)?;
+        Ok(Logger {
+            control,
+            poller,
+            console,
+            console_watched: false,
+            tails,
+            pipes: Vec::new(),
+            answers: VecDeque::new(),
+            buffer: vec![0; CHUNK],
+        })
+    }
+
+    /// Runs until PID 1 says that it is enough, or is gone.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        let mut ready = Vec::new();
+        loop {
+            self.poller.wait(&mut ready, None)?;
+            let mut wish = Wish::GoOn;
+            for readiness in &ready {
+                match readiness.token.class() {
+                    PIPES => self.read_pipe(readiness.token.index() as usize),
+                    _ if readiness.token == CONTROL => wish = self.obey(readiness),
+                    _ => {}
+                }
+            }
+            self.write_console();
+            if wish == Wish::Finish {
+                self.finish();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes what PID 1 says, message by message.
+    fn obey(&mut self, readiness: &Readiness) -> Wish {
+        self.send_answers();
+        if !readiness.readable {
+            return Wish::GoOn;
+        }
+        let mut message = vec![0; MAX_MESSAGE];
+        loop {
+            match handover::receive_with_fds(self.control.as_fd(), &mut message) {
+                Ok((0, fds)) if fds.is_empty() => return Wish::Finish,
+                Ok((len, fds)) => {
+                    let order = Order::decode(message.get(..len).unwrap_or_default());
+                    if let Some(Order::Finish) = order {
+                        return Wish::Finish;
+                    }
+                    self.carry_out(order, fds);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Wish::GoOn,
+                Err(_) => return Wish::Finish,
+            }
+        }
+    }
+
+    fn carry_out(&mut self, order: Option<Order<'_>>, fds: Vec<OwnedFd>) {
+        match order {
+            Some(Order::Begin { width }) => self.console.set_width(width),
+            Some(Order::Attach(entries)) => {
+                entries.iter().zip(fds).for_each(|(entry, fd)| self.attach(entry, fd));
+            }
+            Some(Order::Unwatch(slot)) => self.unwatch(slot),
+            Some(Order::Ended(slots)) => slots.into_iter().for_each(|slot| self.empty(slot)),
+            Some(Order::Flush(slot)) => {
+                self.empty(slot);
+                self.answer(Answer::Flushed(slot));
+            }
+            Some(Order::Say(text)) => {
+                for line in text.lines() {
+                    let ending = super::lines::Ending::Whole;
+                    self.console.line(Style::Prefixed, OWN_NAME, line.as_bytes(), ending);
+                }
+            }
+            // What cannot be read comes from no sexton; Finish was seen to already.
+            Some(Order::Finish) | None => {}
+        }
+    }
+
+    /// Takes a pipe over. A line that an earlier pipe of the unit still brings says nothing about this run.
+    fn attach(&mut self, entry: &Attachment<'_>, fd: OwnedFd) {
+        self.unwatch(entry.slot);
+        let pipe = Pipe {
+            file: File::from(fd),
+            slot: entry.slot,
+            serial: entry.serial,
+            style: entry.style,
+            name: entry.name.to_owned(),
+            pattern: if entry.pattern.is_empty() { None } else { Regex::new(entry.pattern).ok() },
+            lines: Lines::default(),
+        };
+        // The read end's description is shared with PID 1 alone, which never reads.
+        if fcntl(&pipe.file, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).is_err() {
+            return;
+        }
+        let free = self.pipes.iter().position(Option::is_none);
+        let place = free.unwrap_or(self.pipes.len());
+        let token = Token::new(PIPES, u32::try_from(place).unwrap_or(u32::MAX));
+        if self.poller.add(pipe.file.as_fd(), token, Interest::Read).is_err() {
+            return;
+        }
+        match self.pipes.get_mut(place) {
+            Some(hole) => *hole = Some(pipe),
+            None => self.pipes.push(Some(pipe)),
+        }
+    }
+
+    fn unwatch(&mut self, slot: Slot) {
+        for pipe in self.pipes.iter_mut().flatten().filter(|pipe| pipe.slot == slot) {
+            pipe.pattern = None;
+        }
+    }
+
+    fn read_pipe(&mut self, place: usize) {
+        if self.read_once(place) == Progress::Ended {
+            self.end_line(place);
+            if let Some(pipe) = self.pipes.get_mut(place).and_then(Option::take) {
+                let _ = self.poller.remove(pipe.file.as_fd()); // It is closed next, which removes it too.
+            }
+        }
+    }
+
+    /// Reads what is in the unit's pipes; a line without its end counts as one.
+    fn empty(&mut self, slot: Slot) {
+        for place in 0..self.pipes.len() {
+            if self.pipes.get(place).is_some_and(|pipe| pipe.as_ref().is_some_and(|pipe| pipe.slot == slot)) {
+                self.drain(place);
+            }
+        }
+    }
+
+    fn drain(&mut self, place: usize) {
+        let mut total = 0;
+        while let Progress::Read(count) = self.read_once(place) {
+            total += count;
+            if total >= MAX_DRAIN {
+                break;
+            }
+            self.write_console();
+        }
+        self.end_line(place);
+    }
+
+    fn read_once(&mut self, place: usize) -> Progress {
+        let Some(pipe) = self.pipes.get_mut(place).and_then(Option::as_mut) else { return Progress::Empty };
+        let count = match pipe.file.read(&mut self.buffer) {
+            Ok(0) => return Progress::Ended,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Empty,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Progress::Read(0),
+            Err(_) => return Progress::Ended,
+        };
+        let bytes = self.buffer.get(..count).unwrap_or_default();
+        if let Some(tails) = &self.tails {
+            let _ = tails.append(pipe.slot, bytes); // A tail that cannot be written is an empty one.
+        }
+        let Pipe { lines, pattern, name, style, .. } = pipe;
+        let mut matched = false;
+        lines.feed(bytes, &mut |line, ending| {
+            matched |= pattern.as_ref().is_some_and(|p| p.is_match(&String::from_utf8_lossy(line)));
+            self.console.line(*style, name, line, ending);
+        });
+        if matched {
+            pipe.pattern = None;
+            let answer = Answer::Matched { slot: pipe.slot, serial: pipe.serial };
+            self.answer(answer);
+        }
+        Progress::Read(count)
+    }
+
+    fn end_line(&mut self, place: usize) {
+        let Some(pipe) = self.pipes.get_mut(place).and_then(Option::as_mut) else { return };
+        let Pipe { lines, pattern, name, style, .. } = pipe;
+        let mut matched = false;
+        let mut unfinished = false;
+        lines.end(&mut |line, ending| {
+            unfinished = true;
+            matched |= pattern.as_ref().is_some_and(|p| p.is_match(&String::from_utf8_lossy(line)));
+            self.console.line(*style, name, line, ending);
+        });
+        if unfinished && let Some(tails) = &self.tails {
+            let _ = tails.append(pipe.slot, b"\n"); // As above.
+        }
+        if matched {
+            pipe.pattern = None;
+            let answer = Answer::Matched { slot: pipe.slot, serial: pipe.serial };
+            self.answer(answer);
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        if self.answers.len() < MAX_ANSWERS {
+            self.answers.push_back(answer);
+        }
+        self.send_answers();
+    }
+
+    fn send_answers(&mut self) {
+        let mut interest = Interest::Read;
+        while let Some(answer) = self.answers.front() {
+            match handover::send_with_fds(self.control.as_fd(), &answer.encode(), &[]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    interest = Interest::ReadWrite;
+                    break;
+                }
+                // Sent; or nobody is there to hear it, which the next read shows.
+                Ok(()) | Err(_) => drop(self.answers.pop_front()),
+            }
+        }
+        let _ = self.poller.modify(self.control.as_fd(), CONTROL, interest); // It was added in `new`.
+    }
+
+    /// Writes what the console takes, and waits on it for as long as it is full, not longer: one that hung up
+    /// would be reported for ever.
+    fn write_console(&mut self) {
+        self.console.write_out(clock::now());
+        let blocked = self.console.flow() == Flow::Blocked;
+        if blocked == self.console_watched {
+            return;
+        }
+        let Some(fd) = self.console.sink().fd() else { return };
+        self.console_watched = match blocked {
+            true => self.poller.add(fd, CONSOLE, Interest::Write).is_ok(),
+            false => self.poller.remove(fd).is_err(),
+        };
+    }
+
+    /// The end: everything that was written by now is read, and the console gets a moment to take it.
+    fn finish(&mut self) {
+        (0..self.pipes.len()).for_each(|place| self.drain(place));
+        let deadline = clock::now() + LAST_WORDS;
+        let mut ready = Vec::new();
+        self.pipes.clear();
+        let _ = self.poller.remove(self.control.as_fd()); // Nothing is heard any more.
+        loop {
+            self.write_console();
+            let now = clock::now();
+            if self.console.is_drained() || self.console.flow() != Flow::Blocked || now >= deadline {
+                return;
+            }
+            if self.poller.wait(&mut ready, Some(deadline.since(now))).is_err() {
+                return;
+            }
+        }
+    }
+}
