@@ -9,8 +9,9 @@
 //! calls only, because the C library's `setresuid` would tell threads that are not there; and it leaves by
 //! `_exit`. What it writes is the report and `errno`, which the suspended parent does not look at.
 
-use std::ffi::{CString, c_char, c_int, c_long, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
 use std::os::fd::{AsRawFd, RawFd};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::close_on_exec;
@@ -77,8 +78,8 @@ impl<'a> Prepared<'a> {
         let highest = placements.iter().map(|placement| placement.target).max().unwrap_or(2);
         Prepared {
             plan,
-            argv: pointers(&plan.argv),
-            envp: pointers(&plan.envp),
+            argv: pointers(plan.argv.iter().map(CString::as_ref)),
+            envp: pointers(plan.envp.iter().map(Rc::as_ref)),
             placements,
             free: highest.saturating_add(1),
             limits: limits::raw(&plan.limits),
@@ -91,8 +92,8 @@ impl<'a> Prepared<'a> {
     }
 }
 
-fn pointers(texts: &[CString]) -> Vec<*const c_char> {
-    texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+fn pointers<'t>(texts: impl Iterator<Item = &'t CStr>) -> Vec<*const c_char> {
+    texts.map(CStr::as_ptr).chain([std::ptr::null()]).collect()
 }
 
 /// Where each descriptor comes from and goes to; a terminal is not open yet.

@@ -12,6 +12,7 @@
     reason = "this is the one place where sexton speaks to the kernel past the type system"
 )]
 
+pub mod accounts;
 mod call;
 mod child;
 pub mod clock;
@@ -22,7 +23,9 @@ pub mod handover;
 pub mod kill;
 pub mod limits;
 mod message;
+pub mod pipe;
 pub mod poll;
+pub mod process;
 pub mod processes;
 pub mod reap;
 pub mod signals;

@@ -17,6 +17,7 @@ use std::cell::RefCell;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::rc::Rc;
 
 use super::child::{self, Prepared};
 use super::signals::{self, AllBlocked, Disposition};
@@ -35,8 +36,8 @@ pub struct Plan<'a> {
     pub program: CString,
     /// Its arguments, its own name first.
     pub argv: Vec<CString>,
-    /// Its environment, as `NAME=value`.
-    pub envp: Vec<CString>,
+    /// Its environment, each as `NAME=value`.
+    pub envp: &'a [Rc<CStr>],
     /// Its working directory; sexton's own when absent.
     pub directory: Option<CString>,
     /// Descriptor 0.
@@ -94,7 +95,7 @@ impl<'a> Plan<'a> {
         Plan {
             program,
             argv,
-            envp: Vec::new(),
+            envp: &[],
             directory: None,
             stdin: Stdin::Fd(null),
             stdout: None,

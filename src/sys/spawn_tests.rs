@@ -26,7 +26,7 @@ fn pipe() -> (UnixStream, OwnedFd) {
 
 fn shell<'a>(script: &str, null: &'a File) -> Plan<'a> {
     let mut plan = Plan::new(c("/bin/sh"), vec![c("sh"), c("-c"), c(script)], null.as_fd());
-    plan.envp.push(c("PATH=/usr/bin:/bin"));
+    plan.envp = Box::leak(Box::new([c("PATH=/usr/bin:/bin").into()]));
     plan
 }
 
@@ -64,7 +64,7 @@ fn failure(change: impl FnOnce(&mut Plan<'_>)) -> SpawnError {
 fn a_process_runs_with_its_arguments_environment_and_directory() {
     let text = output("echo \"$0 $1 $NAME $(env | wc -l)\"; pwd", |plan| {
         plan.argv.extend([c("zero"), c("one two")]);
-        plan.envp = vec![c("NAME=value"), c("PATH=/usr/bin:/bin")];
+        plan.envp = Box::leak(Box::new([c("NAME=value").into(), c("PATH=/usr/bin:/bin").into()]));
         plan.directory = Some(c("/usr"));
     });
     // PWD, OLDPWD or _ are the shell's own additions; there is nothing of ours.
