@@ -1,1 +1,0 @@
-//! The notify sockets of units: `READY=1` and its kin.
