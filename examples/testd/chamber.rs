@@ -1,0 +1,122 @@
+//! Makes a program the PID 1 of new namespaces, with a /proc, a /run and a loopback of its own.
+//!
+//! ```text
+//!   harness ── chamber ──┬── waits, and ends as PID 1 ended (128 + n for a signal)
+//!                        └── PID 1: mounts, loopback up, exec PROGRAM
+//! ```
+//!
+//! When the harness dies the chamber is killed with it, and the kernel then kills all that is inside.
+
+use std::ffi::CString;
+use std::fs;
+use std::process::exit;
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{ForkResult, execvp, fork, geteuid, getgid, getuid};
+
+use crate::actions::publish;
+
+type Outcome = Result<(), String>;
+
+/// `[--info FILE] [--etc DIRECTORY] -- PROGRAM ARGUMENTS`: the file gets PID 1's number as the outside sees it;
+/// what is in the directory is laid over /etc.
+pub fn enter(words: &[String]) -> Outcome {
+    let split = words.iter().position(|word| word == "--").ok_or("chamber wants -- and a program")?;
+    let option = |name: &str| {
+        let at = words[..split].iter().position(|word| word == name)?;
+        words.get(at + 1).cloned()
+    };
+    let program: Result<Vec<CString>, _> =
+        words[split + 1..].iter().map(|word| CString::new(word.as_str())).collect();
+    let program = program.map_err(|e| e.to_string())?;
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(|e| format!("prctl: {e}"))?;
+    leave_the_world()?;
+    // SAFETY: this program has one thread.
+    match unsafe { fork() }.map_err(|e| format!("fork: {e}"))? {
+        ForkResult::Parent { child } => {
+            if let Some(file) = option("--info") {
+                publish(&file, &child.to_string())?;
+            }
+            exit(ending_of(child.as_raw()))
+        }
+        ForkResult::Child => {
+            prctl::set_pdeathsig(Signal::SIGKILL).map_err(|e| format!("prctl: {e}"))?;
+            furnish(option("--etc").as_deref())?;
+            let name = program.first().ok_or("chamber wants a program")?;
+            match execvp(name, &program) {
+                Ok(never) => match never {},
+                Err(errno) => Err(format!("{}: {errno}", name.to_string_lossy())),
+            }
+        }
+    }
+}
+
+/// New namespaces; for who is not root a user namespace first, in which he is.
+fn leave_the_world() -> Outcome {
+    let (uid, gid) = (getuid(), getgid());
+    if !geteuid().is_root() {
+        unshare(CloneFlags::CLONE_NEWUSER).map_err(|e| format!("a user namespace: {e}"))?;
+        let write = |path: &str, text: String| fs::write(path, text).map_err(|e| format!("{path}: {e}"));
+        write("/proc/self/setgroups", "deny".to_owned())?;
+        write("/proc/self/uid_map", format!("0 {uid} 1"))?;
+        write("/proc/self/gid_map", format!("0 {gid} 1"))?;
+    }
+    let all = CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWIPC;
+    unshare(all).map_err(|e| format!("namespaces: {e}"))
+}
+
+fn furnish(etc: Option<&str>) -> Outcome {
+    let put = |kind: Option<&str>, at: &str, flags: MsFlags, data: Option<&str>| {
+        mount(kind, at, kind, flags, data).map_err(|e| format!("cannot mount '{at}': {e}"))
+    };
+    put(None, "/", MsFlags::MS_REC | MsFlags::MS_PRIVATE, None)?;
+    put(Some("proc"), "/proc", MsFlags::empty(), None)?;
+    put(Some("tmpfs"), "/run", MsFlags::empty(), Some("mode=0755"))?;
+    if let Some(etc) = etc {
+        let layers = format!("lowerdir={etc}:/etc");
+        put(Some("overlay"), "/etc", MsFlags::empty(), Some(&layers))?;
+    }
+    loopback_up()
+}
+
+fn loopback_up() -> Outcome {
+    let socket = nix::sys::socket::socket(
+        nix::sys::socket::AddressFamily::Inet,
+        nix::sys::socket::SockType::Datagram,
+        nix::sys::socket::SockFlag::SOCK_CLOEXEC,
+        None,
+    );
+    let socket = socket.map_err(|e| format!("socket: {e}"))?;
+    // SAFETY: all zeroes is a valid ifreq.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (place, byte) in request.ifr_name.iter_mut().zip(b"lo") {
+        *place = byte.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
+    // SAFETY: SIOCSIFFLAGS reads one ifreq, which `request` is, and outlives the call.
+    let done = unsafe { libc::ioctl(fd, libc::SIOCSIFFLAGS as _, &request) };
+    if done == 0 { Ok(()) } else { Err(format!("loopback: {}", nix::errno::Errno::last())) }
+}
+
+/// Waits for the one child. The number is kept raw: a signal above 31 is an ending like any other.
+fn ending_of(child: i32) -> i32 {
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` is a valid place for the answer.
+        let got = unsafe { libc::waitpid(child, &mut status, 0) };
+        if got == child {
+            return if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + (status & 0x7f) };
+        }
+        if nix::errno::Errno::last() != nix::errno::Errno::EINTR {
+            return 255;
+        }
+    }
+}

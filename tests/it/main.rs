@@ -1,0 +1,9 @@
+//! The integration tests: the release binary as the real PID 1 of namespaces of its own, one suite a file.
+//!
+//! They need what `scripts/test` builds and installs, and say what is missing.
+
+#![allow(unreachable_pub, reason = "a test has no outside: `pub` says what its modules offer each other")]
+
+mod harness;
+
+mod selfcheck;
