@@ -8,7 +8,8 @@
 //! When the harness dies the chamber is killed with it, and the kernel then kills all that is inside.
 
 use std::ffi::CString;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::process::exit;
 
 use nix::mount::{MsFlags, mount};
@@ -18,11 +19,13 @@ use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, execvp, fork, geteuid, getgid, getuid};
 
 use crate::actions::publish;
+use crate::facts::nanoseconds;
 
 type Outcome = Result<(), String>;
 
-/// `[--info FILE] [--etc DIRECTORY] -- PROGRAM ARGUMENTS`: the file gets PID 1's number as the outside sees it;
-/// what is in the directory is laid over /etc.
+/// `[--info FILE] [--stamp FILE] [--etc DIRECTORY] -- PROGRAM ARGUMENTS`: the first file gets PID 1's number as
+/// the outside sees it, the second the monotonic clock's nanoseconds just before PROGRAM; what is in the
+/// directory is laid over /etc.
 pub fn enter(words: &[String]) -> Outcome {
     let split = words.iter().position(|word| word == "--").ok_or("chamber wants -- and a program")?;
     let option = |name: &str| {
@@ -45,7 +48,12 @@ pub fn enter(words: &[String]) -> Outcome {
         ForkResult::Child => {
             prctl::set_pdeathsig(Signal::SIGKILL).map_err(|e| format!("prctl: {e}"))?;
             furnish(option("--etc").as_deref())?;
+            let stamp = option("--stamp").map(File::create).transpose().map_err(|e| format!("stamp: {e}"))?;
             let name = program.first().ok_or("chamber wants a program")?;
+            if let Some(mut stamp) = stamp {
+                // A benchmark whose stamp is empty says so itself.
+                let _ = stamp.write_all(nanoseconds().to_string().as_bytes());
+            }
             match execvp(name, &program) {
                 Ok(never) => match never {},
                 Err(errno) => Err(format!("{}: {errno}", name.to_string_lossy())),
