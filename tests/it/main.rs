@@ -6,4 +6,14 @@
 
 mod harness;
 
+mod control;
+mod daemons;
+mod essential;
+mod faults;
+mod process;
+mod readiness;
+mod reaping;
+mod restart;
 mod selfcheck;
+mod stopping;
+mod surroundings;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use inside::{Facts, Finished};
 pub use machine::{Machine, Plan};
-pub use wait::{Deadline, PATIENCE, until, within};
+pub use wait::{Deadline, until, within};
 
 /// The binary under test: `SEXTON_BIN`, or where the release build puts it.
 pub fn sexton() -> PathBuf {

@@ -20,10 +20,6 @@ impl Deadline {
     pub fn passed(self) -> bool {
         Instant::now() >= self.0
     }
-
-    pub fn left(self) -> Duration {
-        self.0.saturating_duration_since(Instant::now())
-    }
 }
 
 /// Looks until `look` finds something; panics with `what` when it never does.

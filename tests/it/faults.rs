@@ -1,0 +1,193 @@
+//! The world fails: no process, no descriptor, nowhere to write. PID 1 goes on, and what it owes it does later.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Machine, Plan, until, within};
+
+/// Time PID 1 spent on a processor, from the scheduler's own count.
+fn on_cpu(machine: &Machine) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{}/schedstat", machine.pid1())).unwrap_or_default();
+    Duration::from_nanos(
+        text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(u64::MAX),
+    )
+}
+
+/// A cgroup that bounds the number of processes; cgroup v1 or v2, whichever this machine can do.
+struct Bounded(PathBuf);
+
+impl Bounded {
+    fn new(machine: &Machine) -> Bounded {
+        let name = format!("sexton-it-{}", machine.pid1());
+        let mounted = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let root = mounted.lines().find_map(|line| {
+            let mut words = line.split(' ').skip(1);
+            let (place, kind, options) = (words.next()?, words.next()?, words.next()?);
+            let v1 = kind == "cgroup" && options.split(',').any(|option| option == "pids");
+            let controllers = fs::read_to_string(format!("{place}/cgroup.controllers")).unwrap_or_default();
+            let v2 = kind == "cgroup2" && controllers.split_whitespace().any(|word| word == "pids");
+            if v2 {
+                // It may be on already, which is as good.
+                let _ = fs::write(format!("{place}/cgroup.subtree_control"), "+pids");
+            }
+            (v1 || v2).then(|| PathBuf::from(place))
+        });
+        let place = root.expect("there is no cgroup with a pids controller").join(name);
+        fs::create_dir(&place).unwrap_or_else(|e| panic!("{}: {e}", place.display()));
+        let bounded = Bounded(place);
+        for (pid, _) in machine.processes() {
+            bounded.write("cgroup.procs", &pid.to_string());
+        }
+        bounded
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        let path = self.0.join(file);
+        fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    }
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        let deadline = crate::harness::Deadline::after(Duration::from_secs(5));
+        // A cgroup can go once its last process was reaped.
+        while fs::remove_dir(&self.0).is_err() && !deadline.passed() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn no_process_to_be_had_is_survived_and_made_up_for_within_a_second() {
+    let machine = Plan::new().daemon("x", "wait", "[restart]\ndelay = \"0ms\"\n").up();
+    let status = machine.await_state("x", "ready");
+    let bounded = Bounded::new(&machine);
+    bounded.write("pids.max", "0");
+    let before = on_cpu(&machine);
+    let began = Instant::now();
+    let victim = machine.processes().into_iter().map(|(pid, _)| pid).find(|pid| is_testd(*pid)).unwrap_or(0);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(victim), Signal::SIGKILL)
+        .expect("the service can be killed");
+    within(Duration::from_secs(10), "four seconds of want", || {
+        (began.elapsed() > Duration::from_secs(4)).then_some(())
+    });
+    let share = (on_cpu(&machine) - before).as_secs_f64() / began.elapsed().as_secs_f64();
+    assert!(
+        !machine.processes().iter().any(|(pid, _)| is_testd(*pid)),
+        "it was started in spite of the bound"
+    );
+    bounded.write("pids.max", "max");
+    let lifted = Instant::now();
+    until("the service is back", || machine.processes().iter().any(|(pid, _)| is_testd(*pid)).then_some(()));
+    assert!(
+        lifted.elapsed() < Duration::from_millis(1_000),
+        "{:?} after the bound was lifted",
+        lifted.elapsed()
+    );
+    assert!(share < 0.01, "{:.2} % CPU while it waited", share * 100.0);
+    let new = machine.await_replacement("x", status.main_pid.unwrap_or(0));
+    assert!(machine.lives(new));
+    assert_eq!(machine.unit("x").state, "ready");
+}
+
+fn is_testd(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == "testd")
+        && fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.contains("chamber"))
+}
+
+/// Changes a limit of PID 1 from outside.
+fn limit(machine: &Machine, what: &str) {
+    let pid = machine.pid1().to_string();
+    #[allow(clippy::disallowed_methods, reason = "prlimit is a child of the test")]
+    let status = std::process::Command::new("prlimit").args(["--pid", &pid, what]).status();
+    assert!(status.is_ok_and(|status| status.success()), "prlimit {what}");
+}
+
+#[test]
+fn no_descriptor_to_be_had_is_survived_and_made_up_for_within_a_second() {
+    let machine = Plan::new().daemon("x", "wait", "[restart]\ndelay = \"0ms\"\n").up();
+    let status = machine.await_state("x", "ready");
+    limit(&machine, "--nofile=3:65536");
+    let victim = machine.processes().into_iter().map(|(pid, _)| pid).find(|pid| is_testd(*pid)).unwrap_or(0);
+    let before = on_cpu(&machine);
+    let began = Instant::now();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(victim), Signal::SIGKILL)
+        .expect("the service can be killed");
+    within(Duration::from_secs(10), "four seconds of want", || {
+        (began.elapsed() > Duration::from_secs(4)).then_some(())
+    });
+    let share = (on_cpu(&machine) - before).as_secs_f64() / began.elapsed().as_secs_f64();
+    limit(&machine, "--nofile=65536:65536");
+    let lifted = Instant::now();
+    until("the service is back", || machine.processes().iter().any(|(pid, _)| is_testd(*pid)).then_some(()));
+    assert!(
+        lifted.elapsed() < Duration::from_millis(1_000),
+        "{:?} after the bound was lifted",
+        lifted.elapsed()
+    );
+    assert!(share < 0.01, "{:.2} % CPU while it waited", share * 100.0);
+    machine.await_replacement("x", status.main_pid.unwrap_or(0));
+}
+
+/// A machine whose output leads somewhere bad, and a service that writes much and dies often.
+fn with_output(redirection: &str) -> Machine {
+    Plan::new()
+        .setup("mkfifo @DIR@/full; exec 8<>@DIR@/full")
+        .setup(redirection)
+        .unit("loud", "[service]\nexec = [\"/bin/sh\", \"-c\", \"i=0; while [ $$i -lt 3000 ]; do echo a line of some length that fills a pipe in time; i=$$((i+1)); done; exec sleep 1000\"]\n[restart]\ndelay = \"0ms\"\n")
+        .daemon("quiet", "wait", "[restart]\ndelay = \"0ms\"\n")
+        .up()
+}
+
+#[test]
+fn an_output_that_nobody_reads_is_full_or_is_closed_stops_nothing() {
+    for bad in [
+        "exec >&8 2>&8",
+        "exec >/dev/full 2>/dev/full",
+        "exec >&- 2>&-",
+        "mkfifo @DIR@/gone; { : < @DIR@/gone & } ; exec > @DIR@/gone 2>&1; wait",
+    ] {
+        let mut machine = with_output(bad);
+        for unit in ["loud", "quiet"] {
+            machine.await_state(unit, "ready");
+            let old = machine.kill(unit, Signal::SIGKILL);
+            machine.await_replacement(unit, old);
+        }
+        assert_eq!(machine.shut_down(Signal::SIGTERM), 0, "{bad}");
+    }
+}
+
+#[test]
+fn a_logger_that_is_killed_returns_and_no_service_is_started_twice() {
+    let machine = Plan::new()
+        .daemon("x", "mark @DIR@/starts x wait", "")
+        .daemon("y", "until @DIR@/go say spoken wait", "")
+        .up();
+    machine.await_state("x", "ready");
+    let loggers =
+        |machine: &Machine| machine.run(&["pgrep", "-P", "1", "-x", "sexton"]).out.trim().to_owned();
+    let old = until("there is a logger", || Some(loggers(&machine)).filter(|pids| !pids.is_empty()));
+    for pid in old.split_whitespace() {
+        machine.run(&["/bin/kill", "-9", pid]).expect(0);
+    }
+    until("there is another logger", || Some(loggers(&machine)).filter(|new| !new.is_empty() && *new != old));
+    machine.write("go", "");
+    machine.await_console("spoken");
+    assert_eq!(machine.read("starts").lines().count(), 1);
+}
+
+#[test]
+fn memory_that_cannot_grow_stops_nothing() {
+    let machine = Plan::new().daemon("x", "wait", "[restart]\ndelay = \"0ms\"\n").up();
+    machine.await_state("x", "ready");
+    let text = fs::read_to_string(format!("/proc/{}/status", machine.pid1())).unwrap_or_default();
+    let size = text.lines().find_map(|line| line.strip_prefix("VmSize:"));
+    let kib: u64 =
+        size.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).expect("VmSize is there");
+    limit(&machine, &format!("--as={}", kib * 1024));
+    let old = machine.kill("x", Signal::SIGKILL);
+    machine.await_replacement("x", old);
+}

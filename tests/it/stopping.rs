@@ -1,0 +1,178 @@
+//! Stops: the steps, the deadline, whom the last KILL reaches, who refuses, and the end of everything.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Machine, Plan, until};
+
+#[test]
+fn the_steps_of_a_stop_come_one_after_the_other() {
+    let machine = Plan::new()
+        .daemon(
+            "x",
+            "trap INT @DIR@/got -1 trap USR1 @DIR@/got -1 trap TERM @DIR@/got 0 notify READY=1 wait",
+            "[ready]\nnotify = true\n[stop]\nsteps = [{ signal = \"INT\", wait = \"200ms\" }, { signal = \"USR1\", wait = \"200ms\" }, { signal = \"TERM\", wait = \"10s\" }]\n",
+        )
+        .up();
+    machine.await_state("x", "ready");
+    machine.sexton(&["stop", "x"]).expect(0);
+    let got: Vec<String> =
+        machine.read("got").lines().map(|l| l.split(' ').next().unwrap_or("").to_owned()).collect();
+    assert_eq!(got, ["SIGINT", "SIGUSR1", "SIGTERM"]);
+    assert_eq!(machine.state("x"), "stopped");
+}
+
+#[test]
+fn what_ignores_its_signals_is_killed_with_its_whole_group() {
+    let machine = Plan::new()
+        .daemon(
+            "x",
+            "ignore TERM child @DIR@/child wait",
+            "[stop]\nsteps = [{ signal = \"TERM\", wait = \"200ms\" }]\n",
+        )
+        .up();
+    let child: i32 = machine.await_file("child").parse().unwrap_or(0);
+    machine.await_state("x", "ready");
+    machine.sexton(&["stop", "x"]).expect(0);
+    until("the whole group is gone", || (!machine.lives(child)).then_some(()));
+}
+
+#[test]
+fn kill_process_leaves_the_group_alone_and_kill_never_kills_nobody() {
+    let machine = Plan::new()
+        .daemon("one", "ignore TERM child @DIR@/child wait", "[stop]\nkill = \"process\"\nsteps = [{ signal = \"TERM\", wait = \"100ms\" }]\n")
+        .daemon("two", "ignore TERM notify READY=1 until @DIR@/go exit 0", "[ready]\nnotify = true\n[stop]\nkill = \"never\"\nsteps = [{ signal = \"TERM\", wait = \"100ms\" }]\n")
+        .up();
+    let child: i32 = machine.await_file("child").parse().unwrap_or(0);
+    machine.await_state("one", "ready");
+    machine.sexton(&["stop", "one"]).expect(0);
+    assert!(machine.lives(child));
+    machine.await_state("two", "ready");
+    let pid = machine.main_pid("two");
+    machine.sexton(&["--timeout", "700ms", "stop", "two"]).expect(5);
+    assert!(machine.lives(pid));
+    machine.write("go", "");
+    machine.await_state("two", "stopped");
+}
+
+#[test]
+fn a_stop_command_comes_before_the_signals() {
+    let machine = Plan::new()
+        .daemon(
+            "x",
+            "until @DIR@/please mark @DIR@/all asked exit 0",
+            "[stop]\nexec = [\"@TESTD@\", \"touch\", \"@DIR@/please\"]\n",
+        )
+        .up();
+    machine.await_state("x", "ready");
+    machine.sexton(&["stop", "x"]).expect(0);
+    assert!(machine.read("all").contains("asked"));
+}
+
+#[test]
+fn a_stop_is_refused_while_a_running_unit_needs_it() {
+    let machine =
+        Plan::new().daemon("store", "wait", "").daemon("web", "wait", "needs = [\"store\"]\n---").up();
+    machine.await_state("web", "ready");
+    let refused = machine.sexton(&["stop", "store"]).expect(3);
+    assert!(refused.all().contains("web"), "{}", refused.all());
+    assert_eq!((machine.state("store"), machine.state("web")), ("ready".into(), "ready".into()));
+    machine.sexton(&["stop", "--cascade", "store"]).expect(0);
+    assert_eq!((machine.state("store"), machine.state("web")), ("stopped".into(), "stopped".into()));
+}
+
+#[test]
+fn every_signal_that_means_the_end_ends_it_with_0() {
+    let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGPWR];
+    for signal in signals {
+        let mut machine = Plan::new()
+            .daemon("x", "trap TERM @DIR@/x 0 notify READY=1 wait", "[ready]\nnotify = true\n")
+            .up();
+        machine.await_state("x", "ready");
+        assert_eq!(machine.shut_down(signal), 0, "{signal}");
+        assert!(machine.read("x").contains("SIGTERM"), "{signal}");
+    }
+}
+
+#[test]
+fn a_second_signal_cuts_the_waiting_short() {
+    let mut machine =
+        Plan::new().daemon("x", "ignore TERM notify READY=1 wait", "[ready]\nnotify = true\n").up();
+    machine.await_state("x", "ready");
+    let began = Instant::now();
+    machine.signal(Signal::SIGTERM);
+    machine.await_state("x", "stopping");
+    machine.signal(Signal::SIGTERM);
+    machine.end();
+    // The unit's own wait is 90 seconds.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn the_deadline_of_a_shutdown_holds_whatever_the_units_do() {
+    let mut machine = Plan::new()
+        .file("units/sexton.toml", "shutdown-timeout = \"1s\"\n")
+        .daemon(
+            "x",
+            "ignore TERM ignore INT notify READY=1 wait",
+            "[ready]\nnotify = true\n[stop]\nkill = \"never\"\n",
+        )
+        .up();
+    machine.await_state("x", "ready");
+    let began = Instant::now();
+    machine.shut_down(Signal::SIGTERM);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_stopped_process_can_act_on_the_signal_that_ends_it() {
+    let mut machine =
+        Plan::new().daemon("x", "trap TERM @DIR@/got 0 notify READY=1 wait", "[ready]\nnotify = true\n").up();
+    machine.await_state("x", "ready");
+    machine.kill("x", Signal::SIGSTOP);
+    machine.shut_down(Signal::SIGTERM);
+    assert!(machine.read("got").contains("SIGTERM"));
+}
+
+#[test]
+fn stragglers_that_left_their_group_get_term_and_time() {
+    let mut machine = Plan::new()
+        .daemon("x", "child @DIR@/child escape @DIR@/escaped wait", "")
+        .unit(
+            "polite",
+            "[service]\nexec = [\"/bin/sh\", \"-c\", \"setsid setsid @TESTD@ trap TERM @DIR@/polite 0 touch @DIR@/there wait & exec sleep 1000\"]\n",
+        )
+        .up();
+    machine.await_file("escaped");
+    until("the polite straggler is there", || machine.path("there").exists().then_some(()));
+    assert_eq!(machine.shut_down(Signal::SIGTERM), 0);
+    assert!(machine.read("polite").contains("SIGTERM"));
+}
+
+/// sexton's own pid when a shell is PID 1.
+fn child_of_the_shell(machine: &Machine) -> i32 {
+    until("sexton runs under the shell", || {
+        let found = machine.run(&["pgrep", "-P", "1", "-x", "sexton"]);
+        found.out.trim().parse().ok()
+    })
+}
+
+#[test]
+fn as_a_subreaper_it_finds_its_descendants_and_harms_nobody_else() {
+    let machine = Plan::new()
+        .not_as_pid_1()
+        .setup("@TESTD@ wait & echo $! > @DIR@/bystander")
+        .daemon("x", "escape @DIR@/escaped wait", "")
+        .up();
+    let escaped: i32 = machine.await_file("escaped").parse().unwrap_or(0);
+    let bystander: i32 = machine.await_file("bystander").trim().parse().unwrap_or(0);
+    machine.await_state("x", "ready");
+    let sexton = child_of_the_shell(&machine);
+    let parent = machine.shell(&format!("grep PPid /proc/{escaped}/status")).out;
+    assert_eq!(parent.trim(), format!("PPid:\t{sexton}"), "the escaped process was not adopted");
+    machine.run(&["/bin/kill", "-TERM", &sexton.to_string()]).expect(0);
+    until("sexton is gone", || (!machine.lives(sexton)).then_some(()));
+    assert!(!machine.lives(escaped), "a descendant outlived it");
+    assert!(machine.lives(bystander), "it killed what was not its own");
+}
