@@ -4,12 +4,13 @@
 //!   name      UnitName, and the rules for it      unit      Unit and the groups of its keys
 //!   command   an argv and its `$` substitution    process   Pid, ExitStatus, Account, limits
 //!   signal    Signal, by name or number           time      Moment, durations and sizes as text
-//!   spawn     why a process could not be started
+//!   spawn     why a process could not be started   settings  what sexton.toml says of sexton itself
 //! ```
 
 pub mod command;
 pub mod name;
 pub mod process;
+pub mod settings;
 pub mod signal;
 pub mod spawn;
 pub mod time;
@@ -18,6 +19,7 @@ pub mod unit;
 pub use command::{Command, Text};
 pub use name::UnitName;
 pub use process::{Account, ExitStatus, Pid};
+pub use settings::Settings;
 pub use signal::Signal;
 pub use spawn::{ExecStage, SpawnError};
 pub use time::Moment;

@@ -1,0 +1,39 @@
+//! What `sexton.toml` says of sexton itself.
+
+use std::time::Duration;
+
+use super::Account;
+use super::unit::LogTarget;
+
+/// The settings, with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// From the order to shut down to the end, whatever the units do.
+    pub shutdown_timeout: Duration,
+    /// A group whose members may change things, as root may.
+    pub control_group: Option<Account>,
+    /// Permission bits of the control socket, where they are given.
+    pub control_mode: Option<u32>,
+    /// Where the output of units goes that do not say so themselves; never [`LogTarget::Default`].
+    pub log: LogTarget,
+}
+
+impl Settings {
+    /// Permission bits of the control socket: the owner's alone, and the group's where there is one.
+    pub fn socket_mode(&self) -> u32 {
+        let usual = if self.control_group.is_some() { 0o660 } else { 0o600 };
+        self.control_mode.unwrap_or(usual)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            // What systemd and Docker's users expect of a whole stop; one unit may take as long by default.
+            shutdown_timeout: Duration::from_secs(90),
+            control_group: None,
+            control_mode: None,
+            log: LogTarget::Console,
+        }
+    }
+}

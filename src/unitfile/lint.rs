@@ -1,0 +1,1 @@
+//! Things that will probably not work as their author thinks.

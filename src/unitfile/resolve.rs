@@ -1,0 +1,390 @@
+//! Ties all units together: names become units, cycles are found, `before` becomes `after` on the other side.
+//!
+//! ```text
+//!   web: needs = ["db@%i", "cache@*"]      u ──→ v  means: u waits for v
+//!   a needs b needs c after a              a cycle, shown whole; each of its units is broken
+//! ```
+//!
+//! The walk for cycles keeps its own stack: a chain of 100,000 units must not use up PID 1's.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::diagnostic::{Diagnostic, Level, Spot, nearest};
+use super::pool::Pool;
+use super::set::{Content, Slot, Start, late};
+use super::unit::{Dependency, Relation};
+use super::{Files, Loaded};
+use crate::model::UnitName;
+use crate::model::unit::Entry;
+
+/// More cycles than this are one mistake made in a template, or malice.
+const MOST_CYCLES: usize = 100;
+
+/// Looking for the nearest of all names costs their number; after this many wrong names it is not done any more.
+const MOST_HINTS: usize = 50;
+
+/// A template that was read.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownTemplate<'t> {
+    /// The part before `@`.
+    pub prefix: &'t str,
+    /// Its first error.
+    pub broken: Option<&'t str>,
+}
+
+/// Resolves all dependencies and answers the units in the order of their names.
+pub fn resolve(
+    mut slots: Vec<Slot>,
+    templates: Vec<KnownTemplate<'_>>,
+    start: Option<Vec<Start>>,
+    pool: &mut Pool,
+    files: &mut dyn Files,
+    diagnostics: Vec<Diagnostic>,
+) -> Loaded {
+    slots.sort_by(|a, b| a.name.cmp(&b.name));
+    let names: Vec<UnitName> = slots.iter().map(|slot| slot.name.clone()).collect();
+    let mut resolver = Resolver::new(&names, templates, files, diagnostics);
+    let mut edges: Vec<Vec<Edge>> = names.iter().map(|_| Vec::new()).collect();
+    for (unit, slot) in slots.iter_mut().enumerate() {
+        let Content::Draft(draft) = &slot.content else { continue };
+        match resolver.edges_of(unit, &draft.dependencies) {
+            Ok(found) => {
+                for (from, edge) in found {
+                    if let Some(list) = edges.get_mut(from) {
+                        list.push(edge);
+                    }
+                }
+            }
+            Err(words) => slot.content = Content::Broken(words),
+        }
+    }
+    resolver.cycles(&mut slots, &edges);
+    fill(&mut slots, &names, &edges, pool);
+    let start = resolver.start(start, &slots);
+    let mut diagnostics = resolver.diagnostics;
+    sort(&mut diagnostics);
+    let entries = slots.into_iter().map(|slot| match slot.content {
+        Content::Draft(draft) => Entry::Unit(Rc::new(draft.unit)),
+        Content::Broken(words) => Entry::Broken { name: slot.name, words },
+    });
+    Loaded { entries: entries.collect(), start, settings: Default::default(), diagnostics }
+}
+
+/// By file, then by place.
+pub fn sort(diagnostics: &mut [Diagnostic]) {
+    let place = |d: &Diagnostic| d.place.as_ref().map_or((usize::MAX, 0), |place| (place.line, place.column));
+    diagnostics.sort_by(|a, b| (&a.file, place(a)).cmp(&(&b.file, place(b))));
+}
+
+/// One unit waits for another, or (`Conflicts`) is never up with it.
+#[derive(Clone, Debug)]
+struct Edge {
+    to: usize,
+    relation: Relation,
+    spot: Spot,
+}
+
+struct Resolver<'a> {
+    names: &'a [UnitName],
+    index: HashMap<&'a str, usize>,
+    /// The instances of each prefix.
+    instances: HashMap<&'a str, Vec<usize>>,
+    templates: HashMap<&'a str, Option<&'a str>>,
+    files: &'a mut dyn Files,
+    diagnostics: Vec<Diagnostic>,
+    hints: usize,
+}
+
+impl<'a> Resolver<'a> {
+    fn new(
+        names: &'a [UnitName],
+        templates: Vec<KnownTemplate<'a>>,
+        files: &'a mut dyn Files,
+        diagnostics: Vec<Diagnostic>,
+    ) -> Resolver<'a> {
+        let mut instances: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (unit, name) in names.iter().enumerate().filter(|(_, name)| name.instance().is_some()) {
+            instances.entry(name.prefix()).or_default().push(unit);
+        }
+        Resolver {
+            names,
+            index: names.iter().enumerate().map(|(unit, name)| (name.as_str(), unit)).collect(),
+            instances,
+            templates: templates.into_iter().map(|template| (template.prefix, template.broken)).collect(),
+            files,
+            diagnostics,
+            hints: 0,
+        }
+    }
+
+    /// What one unit waits for, and what waits for it by its `before`. The error is the first, in one line.
+    fn edges_of(&mut self, unit: usize, dependencies: &[Dependency]) -> Result<Vec<(usize, Edge)>, String> {
+        let mut found: Vec<(usize, Edge)> = Vec::with_capacity(dependencies.len());
+        let mut seen: HashSet<(Relation, usize)> = HashSet::new();
+        let mut first_error = None;
+        for Dependency { relation, target, spot } in dependencies {
+            let others = match self.units_of(target) {
+                Ok(others) => others,
+                Err(Wrong::Said(words)) => {
+                    first_error.get_or_insert(words);
+                    continue;
+                }
+                Err(Wrong::New(message, help)) => {
+                    let diagnostic = late(self.files, spot, Level::Error, message, help);
+                    first_error.get_or_insert_with(|| diagnostic.to_string());
+                    self.diagnostics.push(diagnostic);
+                    continue;
+                }
+            };
+            for other in others.into_iter().filter(|other| *other != unit && seen.insert((*relation, *other)))
+            {
+                let edge = |to| Edge { to, relation: *relation, spot: spot.clone() };
+                found.push(if *relation == Relation::Before {
+                    (other, edge(unit))
+                } else {
+                    (unit, edge(other))
+                });
+            }
+        }
+        for (relation, other) in seen.iter().filter(|(relation, _)| *relation != Relation::Conflicts) {
+            let both = seen.contains(&(Relation::Conflicts, *other))
+                && matches!(relation, Relation::Needs | Relation::Wants);
+            let spot =
+                found.iter().find(|(_, edge)| edge.to == *other && edge.relation == Relation::Conflicts);
+            if let (true, Some((_, edge)), Some(name)) = (both, spot, self.names.get(*other)) {
+                let message = format!("it {} '{name}' and can never be up with it", relation.as_str());
+                let diagnostic = late(self.files, &edge.spot, Level::Error, message, None);
+                first_error.get_or_insert_with(|| diagnostic.to_string());
+                self.diagnostics.push(diagnostic);
+            }
+        }
+        first_error.map_or(Ok(found), Err)
+    }
+
+    /// The units that a name, or `name@*`, stands for.
+    fn units_of(&mut self, target: &str) -> Result<Vec<usize>, Wrong> {
+        if let Some(unit) = self.index.get(target) {
+            return Ok(vec![*unit]);
+        }
+        let (prefix, instance) = target.split_once('@').unwrap_or((target, ""));
+        let template = self.templates.get(prefix).copied();
+        if instance == "*" {
+            match (self.instances.get(prefix), template) {
+                (Some(all), _) => return Ok(all.clone()),
+                (None, Some(None)) => return Ok(Vec::new()),
+                // Which instances there would be could not be read: what waits for all of them cannot start.
+                (None, Some(Some(words))) => return Err(Wrong::Said(words.to_owned())),
+                (None, None) => {}
+            }
+        }
+        if template.is_some() && !instance.is_empty() && instance != "*" {
+            return Err(Wrong::New(
+                format!("the template '{prefix}@' has no instance '{instance}'"),
+                self.siblings(prefix),
+            ));
+        }
+        if template.is_some() {
+            let help = format!(
+                "'{prefix}' is a template: '{prefix}@*' is all its instances, '{prefix}@NAME' one of them"
+            );
+            return Err(Wrong::New(format!("there is no unit '{target}'"), Some(help)));
+        }
+        self.hints += 1;
+        let near = (self.hints <= MOST_HINTS)
+            .then(|| nearest(target, self.names.iter().map(UnitName::as_str)))
+            .flatten();
+        let help = near.map(|word| format!("did you mean '{word}'?"));
+        Err(Wrong::New(format!("there is no unit '{target}'"), help))
+    }
+
+    fn siblings(&self, prefix: &str) -> Option<String> {
+        let all = self.instances.get(prefix)?;
+        let mut names: Vec<&str> =
+            all.iter().take(10).filter_map(|unit| self.names.get(*unit)?.instance()).collect();
+        if all.len() > names.len() {
+            names.push("…");
+        }
+        Some(format!("there is {}", names.join(", ")))
+    }
+
+    /// Finds cycles and breaks the units on them.
+    fn cycles(&mut self, slots: &mut [Slot], edges: &[Vec<Edge>]) {
+        let cycles = find_cycles(edges);
+        for (number, cycle) in cycles.iter().enumerate() {
+            let message = format!("a cycle: {}", self.path_words(cycle, edges));
+            let words = match cycle.first().and_then(|step| edges.get(step.unit)?.get(step.edge)) {
+                Some(edge) if number < MOST_CYCLES => {
+                    let diagnostic = late(self.files, &edge.spot, Level::Error, message, None);
+                    let words = diagnostic.to_string();
+                    self.diagnostics.push(diagnostic);
+                    words
+                }
+                Some(edge) if number == MOST_CYCLES => {
+                    let message = format!("and {} more cycles", cycles.len() - MOST_CYCLES);
+                    self.diagnostics.push(Diagnostic::of_file(edge.spot.file.clone(), message));
+                    "it is part of a cycle".to_owned()
+                }
+                _ => "it is part of a cycle".to_owned(),
+            };
+            for Step { unit, .. } in cycle {
+                if let Some(slot) =
+                    slots.get_mut(*unit).filter(|slot| matches!(slot.content, Content::Draft(_)))
+                {
+                    slot.content = Content::Broken(words.clone());
+                }
+            }
+        }
+    }
+
+    /// `a needs b after a`.
+    fn path_words(&self, cycle: &[Step], edges: &[Vec<Edge>]) -> String {
+        let name = |unit: usize| self.names.get(unit).map_or("", UnitName::as_str);
+        let mut words = String::new();
+        for Step { unit, edge } in cycle {
+            let relation = edges.get(*unit).and_then(|edges| edges.get(*edge)).map(|edge| edge.relation);
+            let relation =
+                relation.filter(|relation| *relation != Relation::Before).unwrap_or(Relation::After).as_str();
+            words.push_str(name(*unit));
+            words.push(' ');
+            words.push_str(relation);
+            words.push(' ');
+        }
+        words + cycle.first().map_or("", |step| name(step.unit))
+    }
+
+    /// What starts at boot.
+    fn start(&mut self, start: Option<Vec<Start>>, slots: &[Slot]) -> Vec<UnitName> {
+        let Some(start) = start else {
+            // A broken unit is Failed from the start, which is how one gets to know of it.
+            let wanted = |slot: &&Slot| match &slot.content {
+                Content::Draft(draft) => slot.at_boot && !draft.unit.manual,
+                Content::Broken(_) => slot.at_boot,
+            };
+            return slots.iter().filter(wanted).map(|slot| slot.name.clone()).collect();
+        };
+        let mut list = Vec::new();
+        let mut seen = HashSet::new();
+        for (target, spot) in &start {
+            match self.units_of(target) {
+                Ok(units) => {
+                    let fresh = units.into_iter().filter(|unit| seen.insert(*unit));
+                    list.extend(fresh.filter_map(|unit| self.names.get(unit).cloned()));
+                }
+                // The template's own error is shown already.
+                Err(Wrong::Said(_)) => {}
+                Err(Wrong::New(message, help)) => {
+                    let diagnostic = late(self.files, spot, Level::Error, message, help);
+                    self.diagnostics.push(diagnostic);
+                }
+            }
+        }
+        list
+    }
+}
+
+/// What is wrong with a name.
+enum Wrong {
+    /// It was said already, in these words.
+    Said(String),
+    /// A message, and perhaps a hint.
+    New(String, Option<String>),
+}
+
+/// One step on a cycle: a unit, and which of its edges is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Step {
+    unit: usize,
+    edge: usize,
+}
+
+/// Walks the graph depth first and answers, for each edge that leads back to where the walk came from, the way
+/// round. Every cycle holds such an edge. Costs the size of the graph and of the answer.
+fn find_cycles(edges: &[Vec<Edge>]) -> Vec<Vec<Step>> {
+    let mut entered: Vec<Option<usize>> = vec![None; edges.len()];
+    let mut left = vec![false; edges.len()];
+    let mut cycles = Vec::new();
+    let mut path: Vec<Step> = Vec::new();
+    for root in 0..edges.len() {
+        if entered.get(root).is_some_and(Option::is_none) {
+            path.push(Step { unit: root, edge: 0 });
+        }
+        while let Some(step) = path.last().copied() {
+            if let Some(place) = entered.get_mut(step.unit).filter(|place| place.is_none()) {
+                *place = Some(path.len() - 1);
+            }
+            let Some(edge) = edges.get(step.unit).and_then(|edges| edges.get(step.edge)) else {
+                left.get_mut(step.unit).into_iter().for_each(|left| *left = true);
+                path.pop();
+                path.last_mut().into_iter().for_each(|step| step.edge += 1);
+                continue;
+            };
+            let seen = entered.get(edge.to).copied().flatten();
+            match (seen, left.get(edge.to)) {
+                _ if edge.relation == Relation::Conflicts => {}
+                (None, _) => {
+                    path.push(Step { unit: edge.to, edge: 0 });
+                    continue;
+                }
+                (Some(_), Some(true)) => {}
+                // Two lists may name the same unit; one of them is enough to show the cycle.
+                (Some(_), _) if is_repeated(edges, step) => {}
+                (Some(place), _) => cycles.push(in_order(path.get(place..).unwrap_or_default())),
+            }
+            path.last_mut().into_iter().for_each(|step| step.edge += 1);
+        }
+    }
+    cycles
+}
+
+/// Does an earlier edge of the same unit lead to the same place?
+fn is_repeated(edges: &[Vec<Edge>], step: Step) -> bool {
+    let Some(list) = edges.get(step.unit) else { return false };
+    let to = list.get(step.edge).map(|edge| edge.to);
+    let earlier = list.get(..step.edge).unwrap_or_default().iter();
+    earlier.filter(|edge| edge.relation != Relation::Conflicts).any(|edge| Some(edge.to) == to)
+}
+
+/// A cycle, told from its first unit by name.
+fn in_order(steps: &[Step]) -> Vec<Step> {
+    let first = steps.iter().enumerate().min_by_key(|(_, step)| step.unit).map_or(0, |(place, _)| place);
+    let mut cycle = steps.to_vec();
+    cycle.rotate_left(first);
+    cycle
+}
+
+/// Writes the names of the dependencies into the units.
+fn fill(slots: &mut [Slot], names: &[UnitName], edges: &[Vec<Edge>], pool: &mut Pool) {
+    let none = pool.names.share(Rc::from([]));
+    let mut before: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (unit, list) in edges.iter().enumerate() {
+        list.iter().filter(|edge| edge.relation == Relation::Before).for_each(|edge| {
+            before.entry(edge.to).or_default().push(unit);
+        });
+    }
+    for (unit, (slot, edges)) in slots.iter_mut().zip(edges).enumerate() {
+        let Content::Draft(draft) = &mut slot.content else { continue };
+        let mut list = |wanted: &[Relation]| {
+            let chosen = edges.iter().filter(|edge| wanted.contains(&edge.relation)).map(|edge| edge.to);
+            named(names, chosen, &none, pool)
+        };
+        draft.unit.needs = list(&[Relation::Needs]);
+        draft.unit.wants = list(&[Relation::Wants]);
+        draft.unit.after = list(&[Relation::After, Relation::Before]);
+        draft.unit.conflicts = list(&[Relation::Conflicts]);
+        let others = before.remove(&unit).unwrap_or_default();
+        draft.unit.before = named(names, others.into_iter(), &none, pool);
+    }
+}
+
+fn named(
+    names: &[UnitName],
+    units: impl Iterator<Item = usize>,
+    none: &Rc<[UnitName]>,
+    pool: &mut Pool,
+) -> Rc<[UnitName]> {
+    let mut seen = HashSet::new();
+    let list: Vec<UnitName> =
+        units.filter(|unit| seen.insert(*unit)).filter_map(|unit| names.get(unit).cloned()).collect();
+    if list.is_empty() { none.clone() } else { pool.names.share(list.into()) }
+}
