@@ -67,6 +67,12 @@ pub(super) fn error(errno: libc::c_int) -> io::Error {
     io::Error::from_raw_os_error(errno)
 }
 
+/// A call that the kernel does not have, or that an older seccomp profile answers with `EPERM` because it
+/// does not know it. Both mean: do it the old way.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +93,12 @@ mod tests {
         });
         assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EAGAIN));
         assert_eq!(retry(|| 7).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_call_that_an_old_seccomp_profile_forbids_counts_as_absent() {
+        assert!(is_absent(&error(libc::ENOSYS)) && is_absent(&error(libc::EPERM)));
+        assert!(!is_absent(&error(libc::EACCES)));
     }
 
     #[test]

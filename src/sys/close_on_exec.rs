@@ -9,7 +9,10 @@
 //!
 //! See [close_range(2)](https://man7.org/linux/man-pages/man2/close_range.2.html).
 
-use std::ffi::c_long;
+use std::ffi::{CStr, c_long};
+use std::os::fd::RawFd;
+
+use super::entries::Block;
 
 /// The first descriptor that is no standard one.
 const FIRST: c_long = 3;
@@ -41,10 +44,6 @@ fn by_number() {
     (FIRST..LAST_RESORT_END).for_each(mark);
 }
 
-/// Aligned as directory entries are.
-#[repr(C, align(8))]
-struct Entries([u8; 2048]);
-
 fn by_list() -> bool {
     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
     // SAFETY: a C string.
@@ -53,39 +52,21 @@ fn by_list() -> bool {
     if directory < 0 {
         return false;
     }
-    let mut entries = Entries([0; 2048]);
+    let mut block = Block::new();
     let complete = loop {
-        let (place, room) = (entries.0.as_mut_ptr(), entries.0.len());
-        // SAFETY: `place` has the room that the kernel is told.
-        let filled = unsafe { libc::syscall(libc::SYS_getdents64, directory, place, room) };
-        match usize::try_from(filled) {
-            Ok(0) => break true,
-            Ok(filled) => numbers(entries.0.get(..filled).unwrap_or_default()),
-            Err(_) => break false,
+        let filled = block.fill(directory as RawFd);
+        if filled <= 0 {
+            break filled == 0;
         }
+        block.names(filled).filter_map(number).filter(|fd| *fd >= FIRST).for_each(mark);
     };
     // SAFETY: no pointers; the descriptor is this function's own.
     unsafe { libc::syscall(libc::SYS_close, directory) };
     complete
 }
 
-/// Marks what a block of `linux_dirent64` names: a length of two bytes at 16, a name that ends with NUL at 19.
-fn numbers(mut entries: &[u8]) {
-    while let Some(length) = entries.get(16..18) {
-        let length = length.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
-        let name = entries.get(19..length).unwrap_or_default();
-        if let Some(fd) = number(name)
-            && fd >= FIRST
-        {
-            mark(fd);
-        }
-        // A length of zero is none that the kernel writes, and would never end.
-        entries = entries.get(length.max(1)..).unwrap_or_default();
-    }
-}
-
-fn number(name: &[u8]) -> Option<c_long> {
-    let digits = name.split(|byte| *byte == 0).next()?;
+fn number(name: &CStr) -> Option<c_long> {
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| c_long::from(byte - b'0'));
-    digits.iter().try_fold(0, |number: c_long, byte| number.checked_mul(10)?.checked_add(digit(byte)?))
+    let digits = name.to_bytes().iter();
+    digits.into_iter().try_fold(0, |number: c_long, byte| number.checked_mul(10)?.checked_add(digit(byte)?))
 }

@@ -17,6 +17,8 @@ mod call;
 mod child;
 pub mod clock;
 mod close_on_exec;
+pub mod dirs;
+mod entries;
 mod exec_words;
 pub mod files;
 pub mod handover;
