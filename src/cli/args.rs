@@ -22,7 +22,7 @@ struct Line {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Any>,
 }
 
 /// Options that stand before or after any command.
@@ -58,7 +58,18 @@ pub enum When {
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+enum Any {
+    #[command(flatten)]
+    Supervise(Supervise),
+    #[command(flatten)]
+    Local(Local),
+    #[command(flatten)]
+    Ask(Ask),
+}
+
+/// Being an init.
+#[derive(Debug, Subcommand)]
+pub enum Supervise {
     /// Supervise the units of one directory, as PID 1 or as a subreaper
     #[command(after_help = "\
 Units come from DIR alone, settings from DIR/sexton.toml if it is there. TERM or INT stops everything in
@@ -69,6 +80,11 @@ Example:
     Up(UpArgs),
     /// Be the init: supervise the units of /etc/sexton/units and the other unit directories
     Init(InitArgs),
+}
+
+/// What needs no running sexton.
+#[derive(Debug, Subcommand)]
+pub enum Local {
     /// Find every error in unit files, with its place and the nearest right word
     #[command(after_help = "\
 A PATH is a unit file or a directory of them; without one, the directories that init reads.
@@ -79,6 +95,29 @@ Examples:
   sexton check ./units            a directory on its own
   sexton check --json ./units     the same, for a program")]
     Check(CheckArgs),
+    /// Boot sexton as a real PID 1 in namespaces of its own and walk through what it does
+    #[command(after_help = "\
+Needs nothing installed and no root, takes less than fifteen seconds, leaves nothing behind. It ends with 0
+only if everything that it says happened did happen.")]
+    Demo,
+    /// PID 1 of the demo, before it is sexton
+    #[command(hide = true)]
+    DemoInit,
+    /// The daemon of the demo's units
+    #[command(hide = true)]
+    DemoServer(ServerArgs),
+    /// Print completions for a shell
+    #[command(after_help = "\
+Examples:
+  sexton completions bash > /usr/share/bash-completion/completions/sexton
+  sexton completions zsh  > /usr/share/zsh/site-functions/_sexton
+  sexton completions fish > /usr/share/fish/vendor_completions.d/sexton.fish")]
+    Completions(CompletionsArgs),
+}
+
+/// What a running sexton is asked.
+#[derive(Debug, Subcommand)]
+pub enum Ask {
     /// Say how sexton, or these units, are: state, reason, last output
     #[command(after_help = "\
 Exits with 1 when one of the units named has failed; without units, when any has.
@@ -93,6 +132,14 @@ Examples:
     List(Patterns),
     /// Draw what depends on what, with states
     Tree(OptionalUnit),
+    /// Explain in words why a unit is as it is
+    Why(OneUnit),
+    /// Print all that is known of a unit
+    Show(OneUnit),
+    /// Print each change of state as it happens, until interrupted
+    #[command(after_help = "\
+With --json, one object a line. Times are in UTC.")]
+    Events(OptionalUnits),
     /// Start units, and what they need before them; wait until they are ready
     #[command(after_help = "\
 On failure this prints the reason and the last lines of the unit's output, and exits with 1.
@@ -119,35 +166,12 @@ Example:
     Signal(SignalArgs),
     /// Forget the failures of units and their count of restarts
     Reset(Units),
-    /// Explain in words why a unit is as it is
-    Why(OneUnit),
-    /// Print each change of state as it happens, until interrupted
-    #[command(after_help = "\
-With --json, one object a line. Times are in UTC.")]
-    Events(OptionalUnits),
-    /// Print all that is known of a unit
-    Show(OneUnit),
     /// Stop everything and switch the machine off (in a container: end it)
     Poweroff,
     /// Stop everything and start the machine again (in a container: end it)
     Reboot,
     /// Stop everything and halt the machine (in a container: end it)
     Halt,
-    /// Boot sexton as a real PID 1 in namespaces of its own and walk through what it does
-    #[command(after_help = "\
-Needs nothing installed and no root, takes less than fifteen seconds, leaves nothing behind. It ends with 0
-only if everything that it says happened did happen.")]
-    Demo,
-    /// Print completions for a shell
-    #[command(after_help = "\
-Examples:
-  sexton completions bash > /usr/share/bash-completion/completions/sexton
-  sexton completions zsh  > /usr/share/zsh/site-functions/_sexton
-  sexton completions fish > /usr/share/fish/vendor_completions.d/sexton.fish")]
-    Completions(CompletionsArgs),
-    /// The daemon of the demo's units
-    #[command(hide = true)]
-    DemoServer(super::demo::ServerArgs),
 }
 
 /// `sexton up`.
@@ -183,6 +207,13 @@ pub struct Units {
     /// Names of units, or patterns such as 'redis@*'
     #[arg(value_name = "UNIT", required = true)]
     pub units: Vec<String>,
+}
+
+impl Units {
+    /// The names and patterns.
+    pub fn names(&self) -> Vec<String> {
+        self.units.clone()
+    }
 }
 
 /// Any number of units.
@@ -258,6 +289,25 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
+/// `sexton demo-server`.
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// What it calls itself
+    pub name: String,
+    /// Where it listens, on 127.0.0.1
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// A file of `port NUMBER` and `greeting WORD` lines
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// How long it is busy before it listens
+    #[arg(long, value_parser = time::parse_duration)]
+    pub warm_up: Option<Duration>,
+    /// A port whose server it asks for each answer
+    #[arg(long = "ask")]
+    pub asks: Vec<u16>,
+}
+
 /// A shell that completions are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs, reason = "each is the shell of its name")]
@@ -270,10 +320,14 @@ pub enum Shell {
 /// What a command line came to.
 #[derive(Debug)]
 pub enum Parsed {
-    /// A command.
-    Command(Global, Command),
+    /// To be an init.
+    Supervise(Supervise),
+    /// A command that needs no running sexton.
+    Local(Global, Local),
+    /// A question or a request to a running sexton.
+    Ask(Global, Ask),
     /// No command at all: PID 1 takes that for `init`, everybody else is shown [`help`].
-    Nothing(Global),
+    Nothing,
     /// Something to print, and the status to end with: help, the version, or what is wrong with the line.
     Say {
         /// What to print: on standard output if `exit` is `Done`, else on standard error.
@@ -307,8 +361,10 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Parsed {
     }
     let line = command().try_get_matches_from(argv).and_then(|matches| Line::from_arg_matches(&matches));
     match line {
-        Ok(Line { global, command: Some(command) }) => Parsed::Command(global, command),
-        Ok(Line { global, command: None }) => Parsed::Nothing(global),
+        Ok(Line { command: Some(Any::Supervise(how)), .. }) => Parsed::Supervise(how),
+        Ok(Line { global, command: Some(Any::Local(local)) }) => Parsed::Local(global, local),
+        Ok(Line { global, command: Some(Any::Ask(ask)) }) => Parsed::Ask(global, ask),
+        Ok(Line { command: None, .. }) => Parsed::Nothing,
         Err(error) => Parsed::Say {
             text: error.render().to_string(),
             exit: if error.use_stderr() { Exit::Usage } else { Exit::Done },
@@ -405,16 +461,16 @@ mod tests {
 
     #[test]
     fn called_by_the_name_of_a_command_it_is_that_command() {
-        assert!(matches!(parse_words("/sbin/poweroff"), Parsed::Command(_, Command::Poweroff)));
-        assert!(matches!(parse_words("reboot --timeout 5s"), Parsed::Command(_, Command::Reboot)));
-        assert!(matches!(parse_words("./halt"), Parsed::Command(_, Command::Halt)));
-        assert!(matches!(parse(Vec::new()), Parsed::Nothing(_)));
+        assert!(matches!(parse_words("/sbin/poweroff"), Parsed::Ask(_, Ask::Poweroff)));
+        assert!(matches!(parse_words("reboot --timeout 5s"), Parsed::Ask(_, Ask::Reboot)));
+        assert!(matches!(parse_words("./halt"), Parsed::Ask(_, Ask::Halt)));
+        assert!(matches!(parse(Vec::new()), Parsed::Nothing));
     }
 
     #[test]
     fn global_options_stand_before_or_after_the_command() {
         for line in ["sexton --json --timeout 2s list x", "sexton list x --timeout 2s --json"] {
-            let Parsed::Command(global, Command::List(Patterns { patterns })) = parse_words(line) else {
+            let Parsed::Ask(global, Ask::List(Patterns { patterns })) = parse_words(line) else {
                 panic!("{line}")
             };
             assert!(global.json && patterns == ["x"]);

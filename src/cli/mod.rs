@@ -1,12 +1,11 @@
-//! The commands that a person types: read here, answered by a running sexton, rendered for a screen or a program.
+//! The commands that a person types: read here, answered by a running sexton, shown on a screen or to a program.
 
 pub mod args;
-pub mod demo;
 pub mod exit;
 pub mod render;
 pub mod style;
 
-pub use args::{Command, Global, Parsed, help, parse};
+pub use args::{Ask, Global, Local, Parsed, Supervise, help, parse};
 pub use exit::Exit;
 
 /// The candidate that `word` was most likely meant to be, if one is near enough to be worth saying.
