@@ -322,13 +322,18 @@ pub enum Shell {
 pub enum Parsed {
     /// To be an init.
     Supervise(Supervise),
+    /// Something that is done and over: [`run`](super::run) does it.
+    Errand(Errand),
+}
+
+/// Something that is done and over.
+#[derive(Debug)]
+pub enum Errand {
     /// A command that needs no running sexton.
     Local(Global, Local),
     /// A question or a request to a running sexton.
     Ask(Global, Ask),
-    /// No command at all: PID 1 takes that for `init`, everybody else is shown [`help`].
-    Nothing,
-    /// Something to print, and the status to end with: help, the version, or what is wrong with the line.
+    /// Printing this: help, the version, or what is wrong with the command line.
     Say {
         /// What to print: on standard output if `exit` is `Done`, else on standard error.
         text: String,
@@ -360,20 +365,21 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Parsed {
         argv.insert(1, name.into());
     }
     let line = command().try_get_matches_from(argv).and_then(|matches| Line::from_arg_matches(&matches));
-    match line {
-        Ok(Line { command: Some(Any::Supervise(how)), .. }) => Parsed::Supervise(how),
-        Ok(Line { global, command: Some(Any::Local(local)) }) => Parsed::Local(global, local),
-        Ok(Line { global, command: Some(Any::Ask(ask)) }) => Parsed::Ask(global, ask),
-        Ok(Line { command: None, .. }) => Parsed::Nothing,
-        Err(error) => Parsed::Say {
+    let errand = match line {
+        Ok(Line { command: Some(Any::Supervise(how)), .. }) => return Parsed::Supervise(how),
+        Ok(Line { global, command: Some(Any::Local(local)) }) => Errand::Local(global, local),
+        Ok(Line { global, command: Some(Any::Ask(ask)) }) => Errand::Ask(global, ask),
+        Ok(Line { command: None, .. }) => Errand::Say { text: help(), exit: Exit::Usage },
+        Err(error) => Errand::Say {
             text: error.render().to_string(),
             exit: if error.use_stderr() { Exit::Usage } else { Exit::Done },
         },
-    }
+    };
+    Parsed::Errand(errand)
 }
 
 /// What `sexton --help` prints.
-pub fn help() -> String {
+fn help() -> String {
     command().render_long_help().to_string()
 }
 
@@ -419,13 +425,20 @@ fn parse_signal(text: &str) -> Result<Signal, String> {
 mod tests {
     use super::*;
 
-    fn parse_words(line: &str) -> Parsed {
-        parse(line.split(' ').map(OsString::from))
+    fn errand(argv: impl IntoIterator<Item = OsString>) -> Errand {
+        match parse(argv) {
+            Parsed::Errand(errand) => errand,
+            Parsed::Supervise(how) => panic!("{how:?}"),
+        }
+    }
+
+    fn parse_words(line: &str) -> Errand {
+        errand(line.split(' ').map(OsString::from))
     }
 
     fn usage_error(line: &str) -> String {
         match parse_words(line) {
-            Parsed::Say { text, exit: Exit::Usage } => text,
+            Errand::Say { text, exit: Exit::Usage } => text,
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -461,16 +474,16 @@ mod tests {
 
     #[test]
     fn called_by_the_name_of_a_command_it_is_that_command() {
-        assert!(matches!(parse_words("/sbin/poweroff"), Parsed::Ask(_, Ask::Poweroff)));
-        assert!(matches!(parse_words("reboot --timeout 5s"), Parsed::Ask(_, Ask::Reboot)));
-        assert!(matches!(parse_words("./halt"), Parsed::Ask(_, Ask::Halt)));
-        assert!(matches!(parse(Vec::new()), Parsed::Nothing));
+        assert!(matches!(parse_words("/sbin/poweroff"), Errand::Ask(_, Ask::Poweroff)));
+        assert!(matches!(parse_words("reboot --timeout 5s"), Errand::Ask(_, Ask::Reboot)));
+        assert!(matches!(parse_words("./halt"), Errand::Ask(_, Ask::Halt)));
+        assert!(matches!(errand(Vec::new()), Errand::Say { exit: Exit::Usage, .. }));
     }
 
     #[test]
     fn global_options_stand_before_or_after_the_command() {
         for line in ["sexton --json --timeout 2s list x", "sexton list x --timeout 2s --json"] {
-            let Parsed::Ask(global, Ask::List(Patterns { patterns })) = parse_words(line) else {
+            let Errand::Ask(global, Ask::List(Patterns { patterns })) = parse_words(line) else {
                 panic!("{line}")
             };
             assert!(global.json && patterns == ["x"]);
@@ -481,9 +494,9 @@ mod tests {
     #[test]
     fn help_and_version_are_no_errors() {
         for line in ["sexton --help", "sexton help start", "sexton -V", "sexton start --help"] {
-            assert!(matches!(parse_words(line), Parsed::Say { exit: Exit::Done, .. }), "{line}");
+            assert!(matches!(parse_words(line), Errand::Say { exit: Exit::Done, .. }), "{line}");
         }
-        let Parsed::Say { text, .. } = parse_words("sexton --version") else { panic!() };
+        let Errand::Say { text, .. } = parse_words("sexton --version") else { panic!() };
         assert_eq!(text, format!("sexton {}\n", env!("CARGO_PKG_VERSION")));
     }
 }

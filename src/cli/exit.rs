@@ -2,6 +2,8 @@
 //!
 //! `sexton up` and `sexton init` are not in it: they end with the status of what they supervised.
 
+use std::process::ExitCode;
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -40,6 +42,12 @@ impl Exit {
             Exit::NoInit => "no init to talk to",
             Exit::TimedOut => "timed out",
         }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
     }
 }
 

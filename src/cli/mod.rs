@@ -5,7 +5,7 @@ pub mod exit;
 pub mod render;
 pub mod style;
 
-pub use args::{Ask, Global, Local, Parsed, Supervise, help, parse};
+pub use args::{Ask, Errand, Global, Local, Parsed, Supervise, parse};
 pub use exit::Exit;
 
 /// The candidate that `word` was most likely meant to be, if one is near enough to be worth saying.
