@@ -1,1 +1,0 @@
-//! Watches for what `[ready]` names.
