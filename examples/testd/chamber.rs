@@ -15,7 +15,7 @@ use std::process::exit;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{ForkResult, execvp, fork, geteuid, getgid, getuid};
 
 use crate::actions::publish;
@@ -23,9 +23,9 @@ use crate::facts::nanoseconds;
 
 type Outcome = Result<(), String>;
 
-/// `[--info FILE] [--stamp FILE] [--etc DIRECTORY] -- PROGRAM ARGUMENTS`: the first file gets PID 1's number as
+/// `[--info FILE] [--stamp FILE] [--etc DIRECTORY] [--hold] -- PROGRAM ARGUMENTS`: the first file gets PID 1's number as
 /// the outside sees it, the second the monotonic clock's nanoseconds just before PROGRAM; what is in the
-/// directory is laid over /etc.
+/// directory is laid over /etc. With `--hold` PROGRAM is run when USR1 comes, so that a tracer can be in place.
 pub fn enter(words: &[String]) -> Outcome {
     let split = words.iter().position(|word| word == "--").ok_or("chamber wants -- and a program")?;
     let option = |name: &str| {
@@ -37,6 +37,10 @@ pub fn enter(words: &[String]) -> Outcome {
     let program = program.map_err(|e| e.to_string())?;
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(|e| format!("prctl: {e}"))?;
     leave_the_world()?;
+    let held = words[..split].iter().any(|word| word == "--hold").then(|| SigSet::from(Signal::SIGUSR1));
+    if let Some(held) = held {
+        held.thread_block().map_err(|e| format!("hold: {e}"))?;
+    }
     // SAFETY: this program has one thread.
     match unsafe { fork() }.map_err(|e| format!("fork: {e}"))? {
         ForkResult::Parent { child } => {
@@ -48,6 +52,10 @@ pub fn enter(words: &[String]) -> Outcome {
         ForkResult::Child => {
             prctl::set_pdeathsig(Signal::SIGKILL).map_err(|e| format!("prctl: {e}"))?;
             furnish(option("--etc").as_deref())?;
+            if let Some(held) = held {
+                held.wait().map_err(|e| format!("hold: {e}"))?;
+                held.thread_unblock().map_err(|e| format!("hold: {e}"))?;
+            }
             let stamp = option("--stamp").map(File::create).transpose().map_err(|e| format!("stamp: {e}"))?;
             let name = program.first().ok_or("chamber wants a program")?;
             if let Some(mut stamp) = stamp {

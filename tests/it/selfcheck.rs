@@ -46,3 +46,12 @@ fn a_dump_tells_what_a_process_has() {
     assert_eq!(facts.text("directory"), "/usr");
     assert!(machine.console().contains(&facts.text("ignored")), "{}", machine.console());
 }
+
+#[test]
+fn a_pid_1_that_is_held_waits_for_its_release() {
+    let machine = Plan::new().held().command(&["@TESTD@", "touch", "@DIR@/released", "wait"]).boot();
+    assert_eq!(machine.shell("cat /proc/1/cmdline | tr '\\0' ' ' | grep -c chamber").out.trim(), "1");
+    assert!(!machine.path("released").exists());
+    machine.release();
+    until("the stand-in runs", || machine.path("released").exists().then_some(()));
+}

@@ -24,6 +24,7 @@ pub struct Plan {
     command: Vec<String>,
     outside: Vec<String>,
     etc: bool,
+    held: bool,
     first: First,
 }
 
@@ -42,7 +43,15 @@ impl Plan {
         let scratch = PathBuf::from(format!("/tmp/sexton-it.{}.{number}", std::process::id()));
         fs::create_dir_all(scratch.join("units")).unwrap_or_else(|e| panic!("{}: {e}", scratch.display()));
         let command = ["@SEXTON@", "up", "@DIR@/units"].map(str::to_owned).to_vec();
-        Plan { scratch, setup: Vec::new(), command, outside: Vec::new(), etc: false, first: First::Sexton }
+        Plan {
+            scratch,
+            setup: Vec::new(),
+            command,
+            outside: Vec::new(),
+            etc: false,
+            held: false,
+            first: First::Sexton,
+        }
     }
 
     /// Adds `units/NAME.toml`.
@@ -84,6 +93,12 @@ impl Plan {
         self
     }
 
+    /// PID 1 waits before its exec until [`Machine::release`], so that a tracer can be in place.
+    pub fn held(mut self) -> Plan {
+        self.held = true;
+        self
+    }
+
     /// Lays `etc/` of the scratch directory over /etc.
     pub fn with_etc(mut self) -> Plan {
         fs::create_dir_all(self.scratch.join("etc")).unwrap_or_else(|e| panic!("etc: {e}"));
@@ -112,6 +127,9 @@ impl Plan {
         words.push(info.display().to_string());
         if self.etc {
             words.extend(["--etc".into(), self.scratch.join("etc").display().to_string()]);
+        }
+        if self.held {
+            words.push("--hold".into());
         }
         words.push("--".into());
         words.extend(self.first_program());
@@ -223,6 +241,11 @@ impl Machine {
     /// Sends a signal to PID 1 from outside.
     pub fn signal(&self, signal: Signal) {
         kill(self.pid1, signal).unwrap_or_else(|e| panic!("cannot send {signal} to PID 1: {e}"));
+    }
+
+    /// Lets a PID 1 that is held go on to its exec.
+    pub fn release(&self) {
+        self.signal(Signal::SIGUSR1);
     }
 
     /// The exit code of PID 1 (128 + n for a signal) if it has ended.

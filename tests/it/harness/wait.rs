@@ -46,6 +46,6 @@ pub fn within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Optio
     clippy::disallowed_methods,
     reason = "a look at another process's state cannot be awaited, only repeated"
 )]
-fn pause() {
+pub fn pause() {
     std::thread::sleep(PAUSE);
 }
