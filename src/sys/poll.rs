@@ -49,6 +49,8 @@ pub enum Interest {
     Write,
     /// Either.
     ReadWrite,
+    /// Neither: only that the other side is gone, which is told whatever the interest.
+    HangUp,
 }
 
 impl Interest {
@@ -57,6 +59,7 @@ impl Interest {
             Interest::Read => libc::EPOLLIN,
             Interest::Write => libc::EPOLLOUT,
             Interest::ReadWrite => libc::EPOLLIN | libc::EPOLLOUT,
+            Interest::HangUp => 0,
         };
         mask.cast_unsigned()
     }
@@ -205,6 +208,18 @@ mod tests {
         drop(near);
         let ready = ready(&poller);
         assert!(ready.iter().all(|r| r.hung_up && r.readable) && ready.len() == 1, "{ready:?}");
+    }
+
+    #[test]
+    fn who_only_wants_to_know_of_a_hang_up_is_not_woken_by_what_can_be_read() {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        let poller = Poller::new().unwrap();
+        poller.add(far.as_fd(), Token::new(0, 0), Interest::HangUp).unwrap();
+        near.write_all(b"x").unwrap();
+        near.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(ready(&poller), []);
+        drop(near);
+        assert!(ready(&poller).iter().all(|r| r.hung_up) && ready(&poller).len() == 1);
     }
 
     #[test]

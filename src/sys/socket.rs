@@ -87,6 +87,32 @@ pub fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
     Ok(Credentials { pid: Pid::new(peer.pid), uid: peer.uid, gid: peer.gid })
 }
 
+/// Every supplementary group of who connected.
+#[doc(alias = "SO_PEERGROUPS")]
+pub fn peer_groups(fd: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    let mut groups: Vec<u32> = vec![0; 64];
+    loop {
+        let mut length = (groups.len() * size_of::<u32>()) as libc::socklen_t;
+        let (raw, place) = (fd.as_raw_fd(), groups.as_mut_ptr().cast());
+        // SAFETY: `place` has room for the `length` bytes that the kernel is told of.
+        let answer = call::retry(|| unsafe {
+            libc::getsockopt(raw, libc::SOL_SOCKET, libc::SO_PEERGROUPS, place, &mut length)
+        });
+        let needed = length as usize / size_of::<u32>();
+        match answer {
+            Ok(_) => {
+                groups.truncate(needed);
+                return Ok(groups);
+            }
+            // The kernel says how much room it needs; a peer's groups do not change any more.
+            Err(error) if error.raw_os_error() == Some(libc::ERANGE) && needed > groups.len() => {
+                groups.resize(needed, 0);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Begins to connect. Once the descriptor is writable, [`connect_error`] tells what came of it.
 pub fn connect_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
@@ -254,6 +280,8 @@ mod tests {
         let peer = peer_credentials(server.as_fd()).unwrap();
         assert_eq!(peer.pid, Pid::new(i32::try_from(std::process::id()).unwrap()));
         assert_eq!(peer.uid, nix::unistd::getuid().as_raw());
+        let groups: Vec<u32> = nix::unistd::getgroups().unwrap().iter().map(|group| group.as_raw()).collect();
+        assert_eq!(peer_groups(server.as_fd()).unwrap(), groups);
         std::fs::remove_file(path).unwrap();
     }
 
