@@ -39,6 +39,14 @@ pub struct UnitStatus {
     pub essential: bool,
 }
 
+/// `sexton list`: what `List` answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Units {
+    /// In the order of their names.
+    pub units: Vec<UnitStatus>,
+}
+
 /// `sexton show UNIT`: all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -1,0 +1,166 @@
+//! The descriptions say what the code does: no method, parameter, field or error more, and none less.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::super::error::tests::every_error;
+use super::super::method::ShutdownKind;
+use super::super::method::tests::every_method;
+use super::super::wire::{Explanation, ManagerStatus, Report, UnitDetails, UnitEvent, UnitStatus, Units};
+use super::*;
+
+/// The fields of a struct: name to type.
+type Fields = BTreeMap<String, String>;
+
+/// One member of a description: its keyword, its name, and the text behind that, without comments.
+fn members(interface: &str) -> Vec<(String, String, String)> {
+    let lines = of(interface).unwrap().lines().map(|line| line.split('#').next().unwrap().trim());
+    let text = lines.filter(|line| !line.starts_with("interface ")).collect::<Vec<_>>().join(" ");
+    let mut found = Vec::new();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let starts: Vec<usize> =
+        (0..words.len()).filter(|n| ["type", "method", "error"].contains(&words[*n])).collect();
+    for (n, start) in starts.iter().enumerate() {
+        let end = starts.get(n + 1).copied().unwrap_or(words.len());
+        let rest = words[start + 1..end].join(" ");
+        let (name, behind) = rest.split_at(rest.find(['(', ' ']).unwrap());
+        found.push((words[*start].to_owned(), name.to_owned(), behind.trim().to_owned()));
+    }
+    found
+}
+
+fn fields(text: &str) -> Fields {
+    let inner = text.trim().strip_prefix('(').unwrap().strip_suffix(')').unwrap();
+    let pairs = inner.split(',').filter(|field| !field.trim().is_empty());
+    pairs
+        .map(|field| field.split_once(':').unwrap())
+        .map(|(n, t)| (n.trim().to_owned(), t.trim().to_owned()))
+        .collect()
+}
+
+fn member(keyword: &str, name: &str) -> String {
+    let members = members(INTERFACE);
+    let found = members.iter().find(|(k, n, _)| k == keyword && n == name);
+    found.unwrap_or_else(|| panic!("the description has no {keyword} {name}")).2.clone()
+}
+
+/// What a method takes and what it answers.
+fn method(name: &str) -> (Fields, Fields) {
+    let text = member("method", name);
+    let (takes, answers) = text.split_once("->").unwrap();
+    (fields(takes), fields(answers))
+}
+
+/// The fields of a type of the wire: of the one that is empty and the one that has everything. What the
+/// first leaves out is optional.
+fn wire<T: Serialize + Default>(full: &T) -> Fields {
+    let object = |value: &T| match serde_json::to_value(value) {
+        Ok(Value::Object(object)) => object,
+        other => panic!("{other:?}"),
+    };
+    let (empty, full): (Map<String, Value>, Map<String, Value>) = (object(&T::default()), object(full));
+    let kind = |name: &str, value: &Value| match value {
+        Value::Bool(_) => "bool".to_owned(),
+        Value::Number(_) => "int".to_owned(),
+        Value::String(_) => "string".to_owned(),
+        Value::Array(_) if name == "units" => "[]UnitStatus".to_owned(),
+        Value::Array(_) => "[]string".to_owned(),
+        Value::Object(_) if name == "counts" => "[string]int".to_owned(),
+        Value::Object(_) => "UnitStatus".to_owned(),
+        Value::Null => panic!("{name} is null"),
+    };
+    full.iter()
+        .map(|(name, value)| {
+            let optional = if empty.contains_key(name) { "" } else { "?" };
+            (name.clone(), format!("{optional}{}", kind(name, value)))
+        })
+        .collect()
+}
+
+fn text() -> Option<String> {
+    Some("x".to_owned())
+}
+
+#[test]
+fn every_type_of_the_wire_has_the_fields_that_are_described() {
+    let status = UnitStatus {
+        main_pid: Some(1),
+        reason: text(),
+        status_text: text(),
+        last_end: text(),
+        ..UnitStatus::default()
+    };
+    assert_eq!(fields(&member("type", "UnitStatus")), wire(&status));
+    assert_eq!(method("Status").1, wire(&ManagerStatus::default()));
+    assert_eq!(method("List").1, wire(&Units::default()));
+    let details = UnitDetails {
+        instance_file: text(),
+        exec: text(),
+        user: text(),
+        ready: text(),
+        stop: text(),
+        restart: text(),
+        ..UnitDetails::default()
+    };
+    assert_eq!(method("Show").1, wire(&details));
+    assert_eq!(method("Why").1, wire(&Explanation::default()));
+    let report = wire(&Report { unit: text(), ..Report::default() });
+    for name in ["Start", "Stop", "Restart", "Reset", "Signal", "Shutdown"] {
+        assert_eq!(method(name).1, report, "{name}");
+    }
+    assert_eq!(
+        method("Events").1,
+        wire(&UnitEvent { main_pid: Some(1), reason: text(), ..UnitEvent::default() })
+    );
+}
+
+#[test]
+fn every_method_takes_the_parameters_that_are_described() {
+    let mut described: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (keyword, name, _) in members(INTERFACE) {
+        if keyword == "method" {
+            let parameters = method(&name).0.into_keys().collect();
+            described.insert(name, parameters);
+        }
+    }
+    let mut taken: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for call in every_method() {
+        taken
+            .entry(call.name().to_owned())
+            .or_default()
+            .extend(call.parameters().into_iter().map(|(name, _)| name));
+    }
+    assert_eq!(described, taken);
+    let kinds = member("type", "ShutdownKind");
+    let kinds: Vec<&str> = kinds.trim_matches(['(', ')']).split(", ").collect();
+    assert_eq!(kinds, ShutdownKind::ALL.map(ShutdownKind::as_str));
+}
+
+#[test]
+fn every_error_is_described_with_its_parameters() {
+    let mut described: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (interface, _) in INTERFACES {
+        for (_, name, text) in members(interface).into_iter().filter(|(keyword, ..)| keyword == "error") {
+            described.insert(format!("{interface}.{name}"), fields(&text).into_keys().collect());
+        }
+    }
+    let mut made: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for error in every_error() {
+        made.entry(error.name().to_owned())
+            .or_default()
+            .extend(error.parameters().into_iter().map(|(name, _)| name));
+    }
+    assert_eq!(described, made);
+}
+
+#[test]
+fn the_description_holds_no_bracket_and_no_keyword_in_its_comments_that_confuses_simple_readers() {
+    for (interface, text) in INTERFACES {
+        let comments = text.lines().filter_map(|line| line.split_once('#').map(|(_, comment)| comment));
+        for comment in comments {
+            assert!(!comment.contains(['(', ')']), "{interface}: {comment}");
+        }
+    }
+}
