@@ -112,7 +112,7 @@ fn a_second_signal_cuts_the_waiting_short() {
 #[test]
 fn the_deadline_of_a_shutdown_holds_whatever_the_units_do() {
     let mut machine = Plan::new()
-        .file("units/sexton.toml", "shutdown-timeout = \"1s\"\n")
+        .file("units/sexton.toml", "[shutdown]\ntimeout = \"1s\"\n")
         .daemon(
             "x",
             "ignore TERM ignore INT notify READY=1 wait",

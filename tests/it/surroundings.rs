@@ -119,3 +119,17 @@ fn default_action_signals_do_nothing_to_pid_1() {
     assert!(testd().exists());
     ends_well(machine);
 }
+
+#[test]
+fn init_reads_the_units_and_the_settings_of_etc() {
+    let mut machine = Plan::new()
+        .with_etc()
+        .file("etc/sexton/units/x.toml", "[service]\nexec = [\"@TESTD@\", \"wait\"]\n")
+        .file("etc/sexton/units/later.toml", "manual = true\n[service]\nexec = [\"@TESTD@\", \"wait\"]\n")
+        .command(&["@SEXTON@", "init"])
+        .up();
+    machine.await_state("x", "ready");
+    assert_eq!(machine.state("later"), "stopped");
+    machine.sexton(&["start", "later"]).expect(0);
+    assert_eq!(machine.shut_down(Signal::SIGTERM), 0);
+}

@@ -90,7 +90,7 @@ fn plan() -> Plan {
     let more =
         "[restart]\ndelay = \"0ms\"\njitter = 0.0\n[stop]\nsteps = [{ signal = \"TERM\", wait = \"1s\" }]\n";
     Plan::new()
-        .file("units/sexton.toml", "shutdown-timeout = \"1s\"\n")
+        .file("units/sexton.toml", "[shutdown]\ntimeout = \"1s\"\n")
         .daemon("a", "mark @DIR@/marks a notify READY=1 wait", &format!("{more}[ready]\nnotify = true\n"))
         .daemon("b", "mark @DIR@/marks b wait", &format!("needs = [\"a\"]\n---{more}"))
         .held()
