@@ -133,3 +133,24 @@ fn init_reads_the_units_and_the_settings_of_etc() {
     machine.sexton(&["start", "later"]).expect(0);
     assert_eq!(machine.shut_down(Signal::SIGTERM), 0);
 }
+
+#[test]
+fn hostile_unit_files_keep_no_other_unit_from_starting() {
+    let machine = Plan::new()
+        .setup("cd @DIR@/units")
+        .setup("head -c 10485760 /dev/zero | tr '\\0' 'a' > big.toml")
+        .setup("printf 'a = \\000' > nul.toml; printf 'description = \"\\377\"' > bytes.toml")
+        .setup("ln -s loop.toml loop.toml; ln -s /no/such/file dangling.toml; mkdir directory.toml; mkfifo pipe.toml")
+        .setup("{ printf 'a = '; head -c 100000 /dev/zero | tr '\\0' '['; } > deep.toml")
+        .setup("ln -s /dev/zero endless.toml; : > '-dash.toml'; : > 'two words.toml'; : > 'x@y@z.toml'")
+        .daemon("fine", "wait", "")
+        .up();
+    machine.await_state("fine", "ready");
+    for unit in ["big", "nul", "bytes", "deep"] {
+        assert_eq!(machine.state(unit), "failed", "{unit}");
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", machine.pid1())).unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: u64 = resident.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(u64::MAX);
+    assert!(kib < 32 * 1024, "{kib} KiB after reading what it should not have read");
+}
