@@ -91,6 +91,7 @@ pub fn gather() -> Value {
         "arguments": std::env::args().collect::<Vec<_>>(),
         "descriptors": descriptors(),
         "limits": limits(),
+        "terminal": terminal(),
         "niceness": niceness(),
         "ioPriority": io_priority(),
         "oomScoreAdj": fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default().trim(),
@@ -124,6 +125,13 @@ fn limits() -> BTreeMap<String, [String; 2]> {
         Some((name, [words.next()?.to_owned(), words.next()?.to_owned()]))
     };
     text.lines().skip(1).filter_map(line).collect()
+}
+
+/// The device number of its controlling terminal; 0 for none.
+fn terminal() -> i64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    after_name.split_whitespace().nth(4).and_then(|word| word.parse().ok()).unwrap_or(-1)
 }
 
 fn niceness() -> i32 {

@@ -228,3 +228,22 @@ fn what_a_unit_requires_is_looked_at_before_each_start() {
     machine.write("needed", "");
     machine.sexton(&["start", "x"]).expect(0);
 }
+
+#[test]
+fn a_service_on_a_terminal_controls_it_and_dies_of_its_hang_up_alone() {
+    let pair = nix::pty::openpty(None, None).expect("a terminal can be made");
+    let name = nix::unistd::ttyname(&pair.slave).expect("it has a name").display().to_string();
+    let tty = format!("[process]\nstdin = \"tty:{name}\"\n[restart]\non = \"never\"\n");
+    let machine = Plan::new()
+        .setup(OUT)
+        .daemon("shell", "dump @DIR@/out/facts wait", &tty)
+        .daemon("other", "wait", "")
+        .up();
+    let facts = machine.await_facts("out/facts");
+    assert_eq!(facts.0["descriptors"]["0"].as_str(), Some(name.as_str()));
+    assert_ne!(facts.number("terminal"), 0);
+    drop(pair);
+    machine.await_state("shell", "failed");
+    assert!(machine.sexton(&["why", "shell"]).all().contains("SIGHUP"));
+    assert_eq!(machine.state("other"), "ready");
+}
