@@ -212,7 +212,8 @@ impl LogPipes {
         }
     }
 
-    /// Asks that what the unit has written be read now; [`LogEvent::Flushed`] follows, always.
+    /// Asks that what the unit has written be read now: with the next [`LogPipes::flush`]. [`LogEvent::Flushed`]
+    /// follows, always.
     pub fn request_flush(&mut self, slot: Slot, now: Moment) {
         if self.pipe(slot).is_none() {
             // Nothing to wait for: the next tick says so.
@@ -232,7 +233,8 @@ impl LogPipes {
     /// neither takes at once is lost: PID 1 waits for nobody.
     pub fn message(&mut self, text: &str, now: Moment) {
         let text = text.get(..text.floor_char_boundary(MAX_MESSAGE)).unwrap_or_default();
-        if self.orders.is_empty() && self.link.send(&Order::Say(text).encode(), &[], now) {
+        let listens = self.end == End::NotYet && self.orders.is_empty();
+        if listens && self.link.send(&Order::Say(text).encode(), &[], now) {
             return;
         }
         let sink = self.fallback.get_or_insert_with(|| Sink::open(Stream::Error));
@@ -300,14 +302,14 @@ impl LogPipes {
         self.link.may_start_at().is_some_and(|at| at <= now) && self.end != End::Told && self.has_pipes()
     }
 
-    /// Makes what a new logger needs. Start it with these, then say [`LogPipes::attached`] or
-    /// [`LogPipes::not_attached`].
+    /// Makes what a new logger needs. Start it with these, then say [`LogPipes::attached`]; after an error here or
+    /// in the start, [`LogPipes::not_attached`].
     pub fn parts(&mut self) -> io::Result<Parts<'_>> {
         let control = self.link.prepare()?;
         Ok(Parts { control, tails: self.tails.as_ref().map(|tails| tails.file().as_fd()) })
     }
 
-    /// The logger runs: it gets every pipe there is.
+    /// The logger runs: it gets every pipe there is. After an error it gets none, and ends by itself.
     pub fn attached(&mut self, pid: Pid, poller: &Poller, now: Moment) -> io::Result<()> {
         self.link.attached(pid, poller, now)?;
         self.orders.clear();

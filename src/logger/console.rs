@@ -347,6 +347,21 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_is_known_and_sees_no_control_characters() {
+        let terminal = nix::pty::openpty(None, None).unwrap();
+        let sink = sink_of(terminal.slave);
+        assert!(matches!(sink, Sink::Own(_)));
+        let surface = surface_of(&sink);
+        assert_ne!(surface, Surface::Plain);
+        let mut console = Console::new(sink, Surface::Terminal);
+        console.line(Style::Prefixed, "web", b"\x1b]0;title\x07 hi", Ending::Whole);
+        console.write_out(Moment::from_nanos(0));
+        let mut shown = [0; 200];
+        let count = File::from(terminal.master).read(&mut shown).unwrap();
+        assert_eq!(&shown[..count], b"web | \\x1b]0;title\\x07 hi\r\n");
+    }
+
+    #[test]
     fn a_file_is_written_where_the_others_left_off() {
         let path = std::env::temp_dir().join(format!("sexton-console-{}", std::process::id()));
         let mut first = File::create(&path).unwrap();

@@ -25,6 +25,8 @@ mod tests;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
+use crate::sys::{limits, signals};
+
 /// As what sexton's own messages stand on the console.
 const OWN_NAME: &str = "sexton";
 
@@ -32,10 +34,12 @@ const OWN_NAME: &str = "sexton";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub u32);
 
-/// The logger process, from its start to its exit status. `control` is the other end of what
-/// [`client::LogPipes`] holds, `tails` the memory it made. Whoever starts it blocks all signals first:
-/// nothing but KILL ends it before PID 1 does.
+/// The logger process, from its start to its exit status. `control` and `tails` are what
+/// [`client::LogPipes::parts`] gave it. No signal but KILL ends it before PID 1 does; whoever starts it leaves
+/// all signals blocked, so that there is no moment in which one could.
 pub fn main(control: OwnedFd, tails: Option<OwnedFd>) -> u8 {
+    // Without either it works as well, until a signal comes or there are more pipes than descriptors.
+    let _ = (signals::block_all(), limits::raise_descriptors());
     let sink = console::Sink::open(console::Stream::Output);
     let surface = console::surface_of(&sink);
     let console = console::Console::new(sink, surface);

@@ -11,8 +11,8 @@
 
 use super::Slot;
 
-/// The most bytes a message may have. A batch of [`MAX_BATCH`] entries with the longest names fits.
-pub(super) const MAX_MESSAGE: usize = 64 * 1024;
+/// The most bytes a message may have: the kernel wants them in one piece, and room for several in its buffer.
+pub(super) const MAX_MESSAGE: usize = 32 * 1024;
 /// Entries, and so descriptors, in one message. The kernel's own bound is 253 (`SCM_MAX_FD`).
 pub(super) const MAX_BATCH: usize = 200;
 /// Units in one [`Order::Ended`].
@@ -87,7 +87,7 @@ impl Batch {
     #[must_use]
     pub(super) fn add(&mut self, entry: &Attachment<'_>) -> bool {
         let pattern = if entry.pattern.len() <= MAX_PATTERN { entry.pattern } else { "" };
-        let needed = 12 + entry.name.len() + pattern.len();
+        let needed = 13 + entry.name.len() + pattern.len();
         if self.entries == MAX_BATCH || self.bytes.len() + needed > MAX_MESSAGE {
             return false;
         }
@@ -311,6 +311,6 @@ mod tests {
         let pattern = "p".repeat(MAX_PATTERN);
         let mut batch = Batch::new();
         let taken = (0..1000).take_while(|slot| batch.add(&entry(*slot, &name, &pattern))).count();
-        assert!(taken > 10 && batch.bytes().len() <= MAX_MESSAGE);
+        assert!(taken > 5 && batch.bytes().len() <= MAX_MESSAGE);
     }
 }
