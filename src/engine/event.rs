@@ -153,6 +153,12 @@ pub enum Finding {
 /// A wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
+    /// As [`Request::Start`], but nothing refuses it: a unit that is broken, or that conflicts with one before
+    /// it, fails for itself and holds no other back.
+    Boot {
+        /// Which, in the order of their importance.
+        units: Vec<UnitId>,
+    },
     /// Bring these up, and what they need and want before them.
     Start {
         /// Which.

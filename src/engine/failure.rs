@@ -46,6 +46,8 @@ pub enum Failure {
     Dependency(UnitId),
     /// A unit that it conflicts with is up.
     Conflict(UnitId),
+    /// It was sent KILL and is still there: the kernel holds it.
+    Unkillable,
     /// It was restarted as often as it may be.
     RestartLimit {
         /// How often.
@@ -75,6 +77,7 @@ impl Failure {
             Failure::Unmet(words) => format!("a requirement is not met: {words}"),
             Failure::Dependency(unit) => format!("it needs {}, which is not up", name(*unit)),
             Failure::Conflict(unit) => format!("it conflicts with {}, which is up", name(*unit)),
+            Failure::Unkillable => "it was sent SIGKILL and has not ended; the kernel holds it".to_owned(),
             Failure::RestartLimit { restarts, window, last } => format!(
                 "{}; it was restarted {restarts} times in {} and is not tried again",
                 last.describe(name),
