@@ -103,7 +103,7 @@ pub enum Event {
 }
 
 /// As what a process of a unit was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// The command of `[require] condition`.
     Condition,

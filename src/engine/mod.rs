@@ -6,14 +6,253 @@
 //!   (now)      │ propagation: a queue of units whose state changed  │
 //!              │ transactions: requests that wait for their answer  │
 //!              └────────────────────────────────────────────────────┘
+//!
+//!   graph        who depends on whom          preparing   what comes before the main process
+//!   cell         one unit and its counters    starting    from its spawn to ready
+//!   state        the states                   stopping    from ready to gone
+//!   transition   the table                    resting     clearing up, then restart or rest
+//!   propagation  neighbours learn of it       requests    wishes: what they touch, what refuses them
+//!   view, why    what can be said of a unit   transaction a wish on its way to its answer
+//!   timers, random                            shutdown    everything down, by a deadline
 //! ```
 
+mod cell;
 pub mod effect;
 pub mod event;
 pub mod failure;
+#[cfg(test)]
+#[allow(dead_code)]
+mod fixture;
+mod graph;
+mod preparing;
+mod propagation;
+mod random;
+mod requests;
+mod resting;
+#[cfg(test)]
+#[allow(dead_code, unused_imports)]
+mod scenarios;
+mod shutdown;
+mod starting;
 pub mod state;
+mod stopping;
+mod timers;
+mod transaction;
+mod transition;
+mod view;
+mod why;
 
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::model::Moment;
+use crate::model::unit::Entry;
+
+pub use cell::{LastEnd, Quality};
 pub use effect::{Effect, NextRun, Reason, Scope};
 pub use event::{Dependents, Event, Finding, Request, RequestId, Role, Shutdown, UnitId};
 pub use failure::{Failure, Outcome, Refusal};
-pub use state::Phase;
+pub use graph::EdgeKind;
+pub use state::{Phase, Wanted};
+pub use view::View;
+
+use cell::{Body, Cell};
+use graph::Graph;
+use random::Random;
+use shutdown::Closing;
+use timers::Timers;
+use transaction::Transaction;
+use transition::Input;
+
+/// What the engine has to know beside the units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// From the wish to shut down to the end, whatever the units do.
+    pub shutdown_timeout: Duration,
+    /// Where the chances of the jitter start from.
+    pub random_seed: u64,
+}
+
+/// The decisions of PID 1. It is told what happened and answers with what is to be done.
+#[derive(Debug)]
+pub struct Engine {
+    options: Options,
+    graph: Graph,
+    cells: Box<[Cell]>,
+    /// Stands in for a unit that does not exist, so that no id can break anything.
+    nobody: Cell,
+    now: Moment,
+    effects: Vec<Effect>,
+    timers: Timers,
+    /// Units whose neighbours changed, or whose wish did.
+    queue: VecDeque<UnitId>,
+    transactions: BTreeMap<RequestId, Transaction>,
+    /// Transactions that nothing is missing from any more.
+    ripe: VecDeque<RequestId>,
+    /// An essential unit that ended for good.
+    decided: Option<UnitId>,
+    closing: Option<Closing>,
+    /// Units that are neither stopped nor failed.
+    n_up: u32,
+    random: Random,
+    tally: Tally,
+}
+
+/// What the engine counts: for `sexton status`, and for the tests that bound its work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events that could not happen in the state they met; they changed nothing.
+    pub impossible: u64,
+    /// Processes that did not end after KILL and are not waited for any longer.
+    pub given_up: u64,
+    /// Units looked at and edges walked.
+    pub work: u64,
+}
+
+impl Engine {
+    /// An engine for these units; a unit's place in `entries` is its [`UnitId`]. Nothing is started yet.
+    pub fn new(entries: Vec<Entry>, options: Options) -> Engine {
+        let (graph, defects) = Graph::new(&entries);
+        let mut cells: Box<[Cell]> = entries.into_iter().map(cell_of).collect();
+        for defect in defects {
+            if let Some(cell) = cells.get_mut(defect.unit.index()) {
+                cell.state = state::State::Failed;
+                cell.failure = Some(Box::new(Failure::Load(defect.words)));
+            }
+        }
+        for (index, cell) in cells.iter_mut().enumerate() {
+            let edges = graph.outgoing(UnitId::from_index(index));
+            let needs = edges.iter().filter(|edge| edge.kind == EdgeKind::Needs).count();
+            cell.needs_missing = u32::try_from(needs).unwrap_or(u32::MAX);
+            cell.standing = cell.compute_standing();
+        }
+        Engine {
+            options,
+            graph,
+            cells,
+            nobody: Cell::new(Body::Nobody),
+            now: Moment::default(),
+            effects: Vec::new(),
+            timers: Timers::default(),
+            queue: VecDeque::new(),
+            transactions: BTreeMap::new(),
+            ripe: VecDeque::new(),
+            decided: None,
+            closing: None,
+            n_up: 0,
+            random: Random::new(options.random_seed),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Takes in one event and appends to `effects` what is to be done, in order.
+    ///
+    /// Afterwards nothing is left undecided: until the next event, or until [`Engine::next_deadline`] has
+    /// come, there is nothing to do.
+    pub fn step(&mut self, now: Moment, event: Event, effects: &mut Vec<Effect>) {
+        self.now = now.max(self.now);
+        std::mem::swap(&mut self.effects, effects);
+        self.take_in(event);
+        self.settle();
+        std::mem::swap(&mut self.effects, effects);
+    }
+
+    /// When the next [`Event::Tick`] is due; `None` when time alone changes nothing.
+    pub fn next_deadline(&self) -> Option<Moment> {
+        match &self.closing {
+            Some(closing) if closing.is_over() => None,
+            Some(closing) => {
+                Some(self.timers.next().map_or(closing.until(), |next| next.min(closing.until())))
+            }
+            None => self.timers.next(),
+        }
+    }
+
+    /// What was counted so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn take_in(&mut self, event: Event) {
+        if self.closing.as_ref().is_some_and(Closing::is_over) && !matches!(event, Event::Requested { .. }) {
+            return;
+        }
+        match event {
+            Event::Requested { id, request } => self.requested(id, request),
+            Event::Tick => self.tick(),
+            Event::NobodyLeft => self.nobody_left(),
+            Event::Spawned { unit, role, pid } => self.transition(unit, Input::Spawned(role, pid)),
+            Event::SpawnFailed { unit, role, error } => {
+                self.transition(unit, Input::SpawnFailed(role, error))
+            }
+            Event::Inspected { unit, finding } => self.transition(unit, Input::Inspected(finding)),
+            Event::Exited { unit, role, pid, status } => {
+                self.transition(unit, Input::Exited(role, pid, status))
+            }
+            Event::BecameReady { unit } => self.transition(unit, Input::BecameReady),
+            Event::MainPidChanged { unit, pid } => self.transition(unit, Input::MainPidChanged(pid)),
+            Event::TimeoutExtended { unit, by } => self.transition(unit, Input::Extended(by)),
+            Event::GroupGone { unit } => self.transition(unit, Input::GroupGone),
+        }
+    }
+
+    /// Every unit whose deadline has come; a unit that sets a new one stands in the queue again.
+    fn tick(&mut self) {
+        while let Some(unit) = self.timers.due(self.now) {
+            self.set_deadline(unit, None);
+            self.transition(unit, Input::Deadline);
+        }
+        self.closing_deadline();
+    }
+
+    /// Empties all queues. Each entry stands for a change that was made, and changes lead towards what is
+    /// wanted, so this ends.
+    fn settle(&mut self) {
+        loop {
+            if let Some(unit) = self.queue.pop_front() {
+                self.examine(unit);
+            } else if let Some(id) = self.ripe.pop_front() {
+                self.advance(id);
+            } else if let Some(unit) = self.decided.take() {
+                self.essential_ended(unit);
+            } else {
+                break;
+            }
+        }
+        self.closing_settled();
+    }
+
+    fn cell(&self, unit: UnitId) -> &Cell {
+        self.cells.get(unit.index()).unwrap_or(&self.nobody)
+    }
+
+    fn cell_mut(&mut self, unit: UnitId) -> &mut Cell {
+        self.cells.get_mut(unit.index()).unwrap_or(&mut self.nobody)
+    }
+
+    fn do_this(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    fn set_deadline(&mut self, unit: UnitId, to: Option<Moment>) {
+        let from = std::mem::replace(&mut self.cell_mut(unit).deadline, to);
+        self.timers.change(unit, from, to);
+    }
+
+    /// The present state lasts no longer than this.
+    fn arm(&mut self, unit: UnitId, after: Duration) {
+        self.set_deadline(unit, Some(self.now + after));
+    }
+}
+
+fn cell_of(entry: Entry) -> Cell {
+    match entry {
+        Entry::Unit(unit) => Cell::new(Body::Unit(unit)),
+        Entry::Broken { name, words } => {
+            let mut cell = Cell::new(Body::Broken(name));
+            cell.state = state::State::Failed;
+            cell.failure = Some(Box::new(Failure::Load(words)));
+            cell
+        }
+    }
+}

@@ -21,7 +21,7 @@ impl Random {
 
     /// A number below `bound`; 0 when that is 0.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.bits()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
     }
 }
 

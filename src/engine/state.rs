@@ -44,8 +44,8 @@ pub(crate) enum State {
     Stopped,
     /// Nothing of it runs; it starts when all that it waits for is there.
     Waiting { attempt: Attempt },
-    /// `Effect::Inspect` was ordered.
-    Inspecting,
+    /// `Effect::Inspect` was ordered, or deferred.
+    Inspecting { inspection: Process },
     /// One command before the main process, see `Role`.
     Preparing { role: Role, due: Due, process: Process },
     /// The main process was ordered, or runs and has not shown yet what is awaited.
@@ -75,12 +75,14 @@ pub(crate) enum State {
 pub(crate) enum Process {
     /// There is none.
     None,
-    /// `Effect::Spawn` was ordered and not answered yet.
-    Ordered,
+    /// `Effect::Spawn` was ordered and not answered yet. Holds how often it was deferred.
+    Ordered(u16),
     /// It could not be created because something ran out; tried again after a short wait. Holds how often.
     Deferred(u16),
     /// It runs.
     Running(Pid),
+    /// It did not end in time, or its end is not waited for any longer, and was sent KILL.
+    Killed(Pid),
     /// It ended; the group that it led may live on.
     Gone(Pid),
 }
@@ -89,7 +91,7 @@ impl Process {
     /// True when it runs, or will as soon as the order is carried out.
     pub(crate) fn is_there(self) -> bool {
         match self {
-            Process::Ordered | Process::Running(_) => true,
+            Process::Ordered(_) | Process::Running(_) | Process::Killed(_) => true,
             Process::None | Process::Deferred(_) | Process::Gone(_) => false,
         }
     }
@@ -97,8 +99,8 @@ impl Process {
     /// The pid, where it runs.
     pub(crate) fn pid(self) -> Option<Pid> {
         match self {
-            Process::Running(pid) => Some(pid),
-            Process::None | Process::Ordered | Process::Deferred(_) | Process::Gone(_) => None,
+            Process::Running(pid) | Process::Killed(pid) => Some(pid),
+            Process::None | Process::Ordered(_) | Process::Deferred(_) | Process::Gone(_) => None,
         }
     }
 }
@@ -171,8 +173,6 @@ pub(crate) enum CleanStage {
     GroupKilled(Pid),
     /// A post-stop hook.
     Hook { hook: u16, process: Process },
-    /// A post-stop hook that did not end in time was sent KILL.
-    HookKilled { hook: u16, process: Process },
 }
 
 /// Why a run comes to its end; with what is wanted it decides what follows.
@@ -194,9 +194,10 @@ impl State {
         match self {
             State::Stopped => Phase::Stopped,
             State::Waiting { .. } => Phase::Waiting,
-            State::Preparing { process: Process::Deferred(_), .. }
+            State::Inspecting { inspection: Process::Deferred(_) }
+            | State::Preparing { process: Process::Deferred(_), .. }
             | State::Starting { main: Process::Deferred(_), .. } => Phase::Deferred,
-            State::Inspecting | State::Preparing { .. } => Phase::Preparing,
+            State::Inspecting { .. } | State::Preparing { .. } => Phase::Preparing,
             State::Starting { .. } => Phase::Starting,
             State::PostStarting { .. } => Phase::PostStarting,
             State::Ready { .. } => Phase::Ready,
@@ -219,7 +220,7 @@ impl State {
             }
             State::Stopped
             | State::Waiting { .. }
-            | State::Inspecting
+            | State::Inspecting { .. }
             | State::Preparing { .. }
             | State::Done
             | State::Skipped
@@ -232,7 +233,7 @@ impl State {
     /// Something of it runs, or is about to: what it needs must not be stopped under it.
     pub(crate) fn is_active(self) -> bool {
         match self {
-            State::Inspecting
+            State::Inspecting { .. }
             | State::Preparing { .. }
             | State::Starting { .. }
             | State::PostStarting { .. }
@@ -249,7 +250,6 @@ impl State {
         }
     }
 }
-
 
 /// The name of a state, without its data: what lists, events and the wire show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

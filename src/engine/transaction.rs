@@ -1,0 +1,159 @@
+//! A request on its way: what it wishes, how far it has come, who is missing.
+//!
+//! ```text
+//!   stop:     Stopping ─────────────▶ answered when every member is down
+//!   start:               Starting ──▶ answered when every member is ready
+//!   restart:  Stopping ─▶ Starting ─▶ both
+//! ```
+//!
+//! A transaction that was answered early, because an attempt failed or another wish displaced it, still
+//! carries its stops to their end, so that nothing is left half restarted.
+
+use super::Engine;
+use super::effect::Effect;
+use super::event::{RequestId, UnitId};
+use super::failure::Outcome;
+use super::state::Wanted;
+
+/// A request that is not over.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    /// What is wished in the end.
+    pub(super) goal: Wanted,
+    pub(super) step: Step,
+    /// The units that it stops first; a restart holds them down until the last of them is.
+    pub(super) to_stop: Vec<UnitId>,
+    /// The units that have to be ready in the end.
+    pub(super) to_start: Vec<UnitId>,
+    /// How many of the present step's units are missing.
+    pub(super) remaining: u32,
+    pub(super) answer: Answer,
+}
+
+/// What a transaction waits for. Tests and pre-stop hooks are steps before these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// All of `to_stop` are down.
+    Stopping,
+    /// All of `to_start` are ready.
+    Starting,
+}
+
+/// Was the request answered?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Not yet.
+    Owed,
+    /// Yes; nothing more is said of it.
+    Given,
+}
+
+impl Engine {
+    /// Takes a transaction up: its units report to it from now on.
+    pub(super) fn begin_transaction(&mut self, id: RequestId, transaction: Transaction) {
+        for (units, step) in [(&transaction.to_stop, Step::Stopping), (&transaction.to_start, Step::Starting)]
+        {
+            for unit in units {
+                self.cell_mut(*unit).requests.push((id, step));
+            }
+        }
+        self.transactions.insert(id, transaction);
+        self.count_missing(id);
+    }
+
+    /// Counts who is missing from the present step.
+    fn count_missing(&mut self, id: RequestId) {
+        let Engine { transactions, cells, ripe, tally, .. } = self;
+        let Some(transaction) = transactions.get_mut(&id) else { return };
+        let (units, step) = match transaction.step {
+            Step::Stopping => (&transaction.to_stop, Step::Stopping),
+            Step::Starting => (&transaction.to_start, Step::Starting),
+        };
+        tally.work += units.len() as u64;
+        let missing = units.iter().filter(|unit| {
+            let standing = cells.get(unit.index()).map(|cell| cell.standing).unwrap_or_default();
+            match step {
+                Step::Stopping => !standing.down,
+                Step::Starting => !standing.satisfied,
+            }
+        });
+        transaction.remaining = u32::try_from(missing.count()).unwrap_or(u32::MAX);
+        if transaction.remaining == 0 {
+            ripe.push_back(id);
+        }
+    }
+
+    fn leave(&mut self, id: RequestId) {
+        let Some(transaction) = self.transactions.remove(&id) else { return };
+        for unit in transaction.to_stop.iter().chain(&transaction.to_start) {
+            self.tally.work += 1;
+            self.cell_mut(*unit).requests.retain(|(request, _)| *request != id);
+        }
+    }
+
+    /// Nothing is missing from the present step any more: on to the next one.
+    pub(super) fn advance(&mut self, id: RequestId) {
+        self.tally.work += 1;
+        let Some(transaction) = self.transactions.get(&id) else { return };
+        if transaction.remaining > 0 {
+            return;
+        }
+        match (transaction.step, transaction.goal) {
+            (Step::Stopping, Wanted::Up) => self.start_what_was_stopped(id),
+            (Step::Stopping, Wanted::Down) | (Step::Starting, _) => self.conclude(id, Outcome::Done),
+        }
+    }
+
+    fn start_what_was_stopped(&mut self, id: RequestId) {
+        let Some(transaction) = self.transactions.get_mut(&id) else { return };
+        transaction.step = Step::Starting;
+        let answer = transaction.answer;
+        for unit in transaction.to_stop.clone() {
+            let cell = self.cell_mut(unit);
+            cell.holds = cell.holds.saturating_sub(1);
+            self.refresh(unit);
+            self.look_at(unit);
+        }
+        match answer {
+            Answer::Given => self.leave(id),
+            Answer::Owed => self.count_missing(id),
+        }
+    }
+
+    /// Answers a request. A restart that still stops units goes on with that in silence.
+    pub(super) fn conclude(&mut self, id: RequestId, outcome: Outcome) {
+        let Some(transaction) = self.transactions.get_mut(&id) else { return };
+        if std::mem::replace(&mut transaction.answer, Answer::Given) == Answer::Owed {
+            self.effects.push(Effect::Reply { id, outcome });
+        }
+        let holds = transaction.step == Step::Stopping && transaction.goal == Wanted::Up;
+        if !holds {
+            self.leave(id);
+        }
+    }
+
+    /// Answers those who wait for this unit to come up.
+    pub(super) fn answer_wishes_up(&mut self, unit: UnitId, outcome: Outcome) {
+        for (id, _) in self.cell(unit).requests.clone() {
+            if self.transactions.get(&id).is_some_and(|transaction| transaction.goal == Wanted::Up) {
+                self.conclude(id, outcome.clone());
+            }
+        }
+    }
+
+    /// Answers all who wait for this unit.
+    pub(super) fn answer_all_of(&mut self, unit: UnitId, outcome: Outcome) {
+        for (id, _) in self.cell(unit).requests.clone() {
+            self.conclude(id, outcome.clone());
+        }
+    }
+
+    /// Answers those who wish the opposite of what is wished now.
+    pub(super) fn displace(&mut self, unit: UnitId, now_wanted: Wanted, by: RequestId) {
+        for (id, _) in self.cell(unit).requests.clone() {
+            if self.transactions.get(&id).is_some_and(|transaction| transaction.goal != now_wanted) {
+                self.conclude(id, Outcome::Replaced { by });
+            }
+        }
+    }
+}
