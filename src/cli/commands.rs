@@ -1,0 +1,194 @@
+//! The commands that a running sexton answers: one call or a few, one screen or JSON.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::control::client::{CallError, Client};
+use crate::control::method::{Method, ShutdownKind};
+use crate::control::wire::{Explanation, ManagerStatus, Report, UnitDetails, UnitEvent, UnitStatus, Units};
+use crate::run::directory::{CONTROL_SOCKET, own_run_directory};
+
+use super::args::Global;
+use super::style::Style;
+use super::{Exit, Screen, Trouble, render};
+
+/// A connection, and where and how its answers are shown.
+pub(super) struct Talk<'a, 'b> {
+    client: Client,
+    screen: &'a mut Screen<'b>,
+    json: bool,
+}
+
+/// Where sexton listens, as far as can be told from here.
+fn socket(global: &Global) -> PathBuf {
+    let variable = std::env::var_os("SEXTON_CONTROL").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let named = global.socket.clone().or(variable);
+    named.unwrap_or_else(|| own_run_directory().join(CONTROL_SOCKET))
+}
+
+impl<'a, 'b> Talk<'a, 'b> {
+    /// Connects to the sexton that is meant.
+    pub(super) fn connect(global: &Global, screen: &'a mut Screen<'b>) -> Result<Talk<'a, 'b>, Trouble> {
+        let mut client = Client::connect(&socket(global))?;
+        if let Some(timeout) = global.timeout {
+            client.set_timeout(timeout);
+        }
+        Ok(Talk { client, screen, json: global.json })
+    }
+
+    /// Shows an answer: as JSON on a line of its own, or as `render` sees it.
+    fn show<T: Serialize>(&mut self, answer: &T, render: impl FnOnce(&Style, &T) -> String) {
+        let text = if self.json { json_line(answer) } else { render(&self.screen.style, answer) };
+        self.screen.say(&text);
+    }
+
+    fn units(&mut self, names: &[String]) -> Result<Vec<UnitStatus>, Trouble> {
+        let units = if names.is_empty() { None } else { Some(names.to_vec()) };
+        let Units { units } = self.client.call(&Method::List { units })?;
+        Ok(units)
+    }
+
+    fn details(&mut self, units: Vec<UnitStatus>) -> Result<Vec<UnitDetails>, Trouble> {
+        let show = |unit: UnitStatus| Ok(self.client.call(&Method::Show { unit: unit.name })?);
+        units.into_iter().map(show).collect()
+    }
+
+    /// `sexton list`.
+    pub(super) fn list(&mut self, patterns: &[String]) -> Result<Exit, Trouble> {
+        let units = self.units(patterns)?;
+        self.show(&units, |style, units| render::list(style, units));
+        Ok(Exit::Done)
+    }
+
+    /// `sexton status`: a failed unit is told by the exit status too.
+    pub(super) fn status(&mut self, names: &[String]) -> Result<Exit, Trouble> {
+        let units = self.units(names)?;
+        let failed = units.iter().any(|unit| unit.state == "failed");
+        if names.is_empty() {
+            let status: ManagerStatus = self.client.call(&Method::Status)?;
+            self.show(&status, |style, status| render::manager(style, status, &units));
+        } else {
+            for (index, unit) in self.details(units)?.iter().enumerate() {
+                if index > 0 && !self.json {
+                    self.screen.say("\n");
+                }
+                self.show(unit, render::unit);
+            }
+        }
+        Ok(if failed { Exit::Failed } else { Exit::Done })
+    }
+
+    /// `sexton tree`.
+    pub(super) fn tree(&mut self, root: Option<&String>) -> Result<Exit, Trouble> {
+        let roots: Vec<String> = root.into_iter().cloned().collect();
+        if !roots.is_empty() {
+            // A wrong name is answered with the right one before a thousand units are asked about.
+            self.units(&roots)?;
+        }
+        let units = self.units(&[])?;
+        let units = self.details(units)?;
+        self.show(&units, |style, units| render::tree(style, units, &roots));
+        Ok(Exit::Done)
+    }
+
+    /// `sexton show`.
+    pub(super) fn show_unit(&mut self, unit: &str) -> Result<Exit, Trouble> {
+        let details: UnitDetails = self.client.call(&Method::Show { unit: unit.to_owned() })?;
+        self.show(&details, render::details);
+        Ok(Exit::Done)
+    }
+
+    /// `sexton why`.
+    pub(super) fn why(&mut self, unit: &str) -> Result<Exit, Trouble> {
+        let why: Explanation = self.client.call(&Method::Why { unit: unit.to_owned() })?;
+        self.show(&why, render::explanation);
+        Ok(Exit::Done)
+    }
+
+    /// `sexton events`: until sexton ends, or nobody reads them any more.
+    pub(super) fn events(&mut self, names: &[String]) -> Result<Exit, Trouble> {
+        let chosen: Option<BTreeSet<String>> = match names {
+            [] => None,
+            names => Some(self.units(names)?.into_iter().map(|unit| unit.name).collect()),
+        };
+        for event in self.client.stream::<UnitEvent>(&Method::Events)? {
+            let event = match event {
+                Ok(event) => event,
+                Err(CallError::HungUp) => break,
+                Err(error) => return Err(error.into()),
+            };
+            if chosen.as_ref().is_none_or(|names| names.contains(&event.unit)) {
+                let text =
+                    if self.json { json_line(&event) } else { render::event(&self.screen.style, &event) };
+                self.screen.say(&text);
+            }
+            if self.screen.is_lost() {
+                break;
+            }
+        }
+        Ok(Exit::Done)
+    }
+
+    /// A request that changes something and is answered by a report.
+    pub(super) fn change(&mut self, method: &Method) -> Result<Exit, Trouble> {
+        let report: Report = self.client.call(method)?;
+        let exit = exit_of(&report);
+        if self.json || exit == Exit::Done {
+            self.show(&report, render::report);
+        } else {
+            let text = render::report(&self.screen.error_style, &report);
+            self.screen.warn(&text);
+        }
+        Ok(exit)
+    }
+
+    /// `poweroff`, `reboot`, `halt`: an init that is gone before it could answer has done what was asked.
+    pub(super) fn shutdown(&mut self, how: ShutdownKind) -> Result<Exit, Trouble> {
+        match self.change(&Method::Shutdown { how }) {
+            Err(Trouble::Call(CallError::HungUp)) => Ok(Exit::Done),
+            answer => answer,
+        }
+    }
+}
+
+fn json_line<T: Serialize>(answer: &T) -> String {
+    // No type of the wire can fail to be written: none has a map whose keys are not strings.
+    serde_json::to_string(answer).unwrap_or_default() + "\n"
+}
+
+fn exit_of(report: &Report) -> Exit {
+    match report.outcome.as_str() {
+        "done" => Exit::Done,
+        "refused" => Exit::Refused,
+        _ => Exit::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_status_tells_done_refused_and_failed_apart() {
+        let exit = |outcome: &str| exit_of(&Report { outcome: outcome.into(), ..Report::default() });
+        assert_eq!(exit("done"), Exit::Done);
+        assert_eq!(exit("refused"), Exit::Refused);
+        for outcome in ["failed", "replaced", "shutting-down", ""] {
+            assert_eq!(exit(outcome), Exit::Failed);
+        }
+    }
+
+    #[test]
+    fn a_socket_that_is_named_is_the_one_that_is_asked() {
+        let global = Global { socket: Some("/run/other".into()), ..Global::default() };
+        assert_eq!(socket(&global), PathBuf::from("/run/other"));
+    }
+
+    #[test]
+    fn json_is_one_line_an_answer() {
+        let line = json_line(&UnitEvent { unit: "a\nb".into(), ..UnitEvent::default() });
+        assert_eq!(line, "{\"timeUsec\":0,\"unit\":\"a\\nb\",\"from\":\"\",\"to\":\"\"}\n");
+    }
+}
