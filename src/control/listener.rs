@@ -125,3 +125,6 @@ fn after_error(errno: Option<i32>) -> AfterError {
         _ => AfterError::Pause,
     }
 }
+
+#[cfg(test)]
+mod tests;

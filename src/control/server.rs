@@ -74,6 +74,7 @@ pub struct Call {
     pub peer: Peer,
 }
 
+/// A place for a connection.
 #[derive(Debug)]
 struct Slot {
     /// Counts the connections that had this place; 24 bits of it are in the id.
@@ -133,7 +134,8 @@ impl Server {
         }
     }
 
-    /// The next call that can be served. What `org.varlink.service` answers, and what is refused, never comes here.
+    /// The next call that can be served. What `org.varlink.service` answers, and what is refused, never comes
+    /// here. `Events` comes, and needs no answer: its client is among the [`subscribers`](Server::subscribers).
     pub fn next_call(&mut self) -> Option<Call> {
         for _ in 0..self.slots.len() {
             self.turn = (self.turn + 1) % self.slots.len();
@@ -159,7 +161,7 @@ impl Server {
                     Ok(Some(method)) => {
                         return Some(Call { connection: id, method, replies, peer: connection.peer });
                     }
-                    Err(error) if replies == Replies::None => drop(error),
+                    Err(_) if replies == Replies::None => {} // A oneway call is not told even that.
                     Err(error) => connection.send(protocol::write_error(&error)),
                 },
             }
@@ -198,7 +200,8 @@ impl Server {
         (0..).zip(&self.slots).filter(|(_, slot)| serves_events(slot)).map(id_of).collect()
     }
 
-    /// Whose client went away before its call was answered, since this was last asked.
+    /// Whose client went away before its call was answered, since this was last asked. It is to be asked in each
+    /// turn of the loop.
     pub fn cancelled(&mut self) -> Vec<ConnectionId> {
         std::mem::take(&mut self.cancelled)
     }
@@ -237,6 +240,11 @@ impl Server {
     pub fn next_deadline(&self) -> Option<Moment> {
         let connections = self.slots.iter().filter_map(|slot| slot.connection.as_ref()?.deadline());
         connections.chain(self.listener.deadline()).min()
+    }
+
+    /// How many clients there are.
+    pub fn connections(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.connection.is_some()).count()
     }
 
     fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
@@ -297,14 +305,15 @@ impl Server {
         let in_group = match self.policy.group {
             None => false,
             Some(group) if group == credentials.gid => true,
-            Some(group) => socket::peer_groups(stream.as_fd())?.contains(&group),
+            // A kernel before 4.13 cannot tell; then only the peer's own group counts.
+            Some(group) => socket::peer_groups(stream.as_fd()).is_ok_and(|groups| groups.contains(&group)),
         };
         Ok(Peer { pid: credentials.pid, uid: credentials.uid, in_group })
     }
 
     fn admit(&mut self, stream: UnixStream, peer: Peer) {
         let access = self.policy.access(&peer, self.own_uid);
-        let taken = self.slots.iter().filter(|slot| slot.connection.is_some()).count();
+        let taken = self.connections();
         let (room, room_for_others) = (CONNECTIONS, CONNECTIONS - RESERVED);
         let mut connection = Connection::new(stream, peer, access);
         let full = match access {

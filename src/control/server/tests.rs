@@ -88,7 +88,7 @@ impl House {
     }
 
     fn connections(&self) -> usize {
-        self.server.slots.iter().filter(|slot| slot.connection.is_some()).count()
+        self.server.connections()
     }
 }
 
