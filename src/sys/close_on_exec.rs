@@ -21,11 +21,12 @@ const FIRST: c_long = 3;
 /// descriptors can be 2^30, and a loop to there would take minutes.
 const LAST_RESORT_END: c_long = 4096;
 
+/// The ways, the best first. Each answers whether it worked.
+pub(super) const WAYS: [fn() -> bool; 3] = [by_range, by_list, by_number];
+
 /// Marks them. What cannot be marked cannot be helped either: no step fails because of it.
 pub(super) fn mark_all() {
-    if !by_range() && !by_list() {
-        by_number();
-    }
+    let _ = WAYS.into_iter().any(|way| way());
 }
 
 fn by_range() -> bool {
@@ -40,8 +41,9 @@ fn mark(fd: c_long) {
     unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_SETFD, libc::FD_CLOEXEC) };
 }
 
-fn by_number() {
+fn by_number() -> bool {
     (FIRST..LAST_RESORT_END).for_each(mark);
+    true
 }
 
 fn by_list() -> bool {

@@ -21,10 +21,15 @@ pub mod dirs;
 mod entries;
 mod exec_words;
 pub mod files;
+#[cfg(test)]
+mod global_tests;
 pub mod handover;
+#[cfg(test)]
+mod isolated;
 pub mod kill;
 pub mod limits;
 mod message;
+pub mod namespace;
 pub mod pipe;
 pub mod poll;
 pub mod process;

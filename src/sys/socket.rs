@@ -163,6 +163,11 @@ pub fn connect_error(fd: BorrowedFd<'_>) -> io::Result<()> {
     if errno == 0 { Ok(()) } else { Err(call::error(errno)) }
 }
 
+/// A socket that is only good for asking things of network interfaces.
+pub(super) fn datagram_inet() -> io::Result<OwnedFd> {
+    new(libc::AF_INET, libc::SOCK_DGRAM)
+}
+
 /// Two connected sockets that keep the bounds of messages.
 #[doc(alias = "socketpair")]
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
