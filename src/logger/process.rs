@@ -164,9 +164,9 @@ impl Logger {
         }
     }
 
-    /// Takes a pipe over. A line that an earlier pipe of the unit still brings says nothing about this run.
+    /// Takes a pipe over. An earlier pipe of the unit is read on until nobody writes to it any more; that a line of
+    /// it says nothing about this run shows in its serial.
     fn attach(&mut self, entry: &Attachment<'_>, fd: OwnedFd) {
-        self.unwatch(entry.slot);
         let pipe = Pipe {
             file: File::from(fd),
             slot: entry.slot,
