@@ -1,2 +1,82 @@
-//! x
-fn main() {}
+//! Arguments → role → exit status. The only place where the process ends.
+//!
+//! | role | chosen by |
+//! | --- | --- |
+//! | logger | `argv[0]` is the name that PID 1 gives its helper |
+//! | init | pid 1 without arguments; `sexton init`; `sexton up DIR` |
+//! | client | everything else, and the names `poweroff`, `reboot`, `halt` |
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use sexton::cli::{self, Exit, Parsed, Supervise};
+use sexton::engine::Shutdown;
+use sexton::logger;
+use sexton::run::ending::Ending;
+use sexton::run::{self, Options, directory, load::UnitPaths};
+use sexton::sys::handover;
+use sexton::sys::process::{self, MachineEnd};
+
+fn main() -> ExitCode {
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    if argv.first().is_some_and(|name| name == run::LOGGER) {
+        return log();
+    }
+    if std::process::id() == 1 && argv.len() <= 1 {
+        return init(UnitPaths::system(), None);
+    }
+    match cli::parse(argv) {
+        Parsed::Supervise(Supervise::Init(args)) => init(UnitPaths::system(), args.run_dir),
+        Parsed::Supervise(Supervise::Up(args)) => match std::path::absolute(&args.directory) {
+            Ok(directory) => init(UnitPaths::directory(&directory), args.init.run_dir),
+            Err(error) => {
+                complain(&format!("cannot find '{}': {error}", args.directory.display()), Exit::Usage)
+            }
+        },
+        Parsed::Errand(errand) => ExitCode::from({
+            let _ = errand;
+            0
+        }),
+    }
+}
+
+/// Runs as the logger, on the descriptors that PID 1 gave it.
+fn log() -> ExitCode {
+    match handover::inherited(run::CONTROL_FD) {
+        Ok(control) => {
+            let tails = handover::inherited(run::TAILS_FD).ok();
+            ExitCode::from(logger::main(control, tails))
+        }
+        Err(error) => complain(&format!("the logger is started by sexton itself: {error}"), Exit::Usage),
+    }
+}
+
+/// Runs as an init until everything is over.
+fn init(paths: UnitPaths, run_directory: Option<std::path::PathBuf>) -> ExitCode {
+    let run_directory = run_directory.unwrap_or_else(directory::own_run_directory);
+    let run_directory = std::path::absolute(&run_directory).unwrap_or(run_directory);
+    match run::boot::run(Options { paths, run_directory }) {
+        Ok(Ending::Exit(code)) => ExitCode::from(code),
+        Ok(Ending::Machine(how)) => end_machine(how),
+        Err(error) => complain(&error.to_string(), Exit::Failed),
+    }
+}
+
+/// Ends the machine. If even that fails there is nothing to return to: an init that exits is a kernel panic,
+/// which at least is seen.
+fn end_machine(how: Shutdown) -> ExitCode {
+    process::sync_disks();
+    let error = process::end_machine(match how {
+        Shutdown::Exit | Shutdown::PowerOff => MachineEnd::PowerOff,
+        Shutdown::Reboot => MachineEnd::Reboot,
+        Shutdown::Halt => MachineEnd::Halt,
+    });
+    complain(&format!("cannot end the machine: {error}"), Exit::Failed)
+}
+
+fn complain(words: &str, exit: Exit) -> ExitCode {
+    // Nobody is left to tell where standard error cannot be written to.
+    let _ = writeln!(std::io::stderr(), "sexton: {words}");
+    ExitCode::from(exit.code())
+}

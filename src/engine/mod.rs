@@ -19,6 +19,7 @@
 mod cell;
 pub mod effect;
 pub mod event;
+mod extension;
 pub mod failure;
 #[cfg(test)]
 #[allow(dead_code)]

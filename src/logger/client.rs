@@ -145,6 +145,14 @@ impl LogPipes {
         }
     }
 
+    /// A unit that came later; its slot is the next one.
+    pub fn add(&mut self, name: UnitName) {
+        self.names.push(name);
+        self.pipes.push(None);
+        // Without room its last lines are not kept; the pipe works all the same.
+        let _ = self.tails.as_ref().map(|tails| tails.make_room(self.names.len()));
+    }
+
     /// Where the output of a unit's process goes. For its main process `ready` is its `[ready]`, and a line that
     /// it waits for is waited for from here on; for hooks and probes it is `None`. Call [`LogPipes::flush`] after
     /// a round of starts. The error is that of `pipe(2)`: `EMFILE`, `ENFILE`.

@@ -45,9 +45,14 @@ impl Tails {
     #[doc(alias = "memfd_create")]
     pub(super) fn create(units: usize) -> io::Result<Tails> {
         let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
-        let file = File::from(nix::sys::memfd::memfd_create("sexton-tails", flags)?);
-        file.set_len(units as u64 * SLOT_SIZE as u64)?;
-        Ok(Tails { file })
+        let tails = Tails { file: File::from(nix::sys::memfd::memfd_create("sexton-tails", flags)?) };
+        tails.make_room(units)?;
+        Ok(tails)
+    }
+
+    /// Grows the memory to this many units.
+    pub(super) fn make_room(&self, units: usize) -> io::Result<()> {
+        self.file.set_len(units as u64 * SLOT_SIZE as u64)
     }
 
     pub(super) fn file(&self) -> &File {

@@ -1,8 +1,117 @@
-//! CONNECTS: boot, the event loop, performing effects.
+//! CONNECTS: boot, the event loop, carrying out what the engine orders.
+//!
+//! ```text
+//!   boot ──▶ Init { engine, children, logs, notify, watcher, server } ──▶ event_loop ──▶ ending
+//!                                     │                        ▲
+//!                                     └─ perform ◀─ effects ───┘ events
+//! ```
 
+pub mod belongs;
+pub mod boot;
+mod calls;
 pub mod children;
 pub mod directory;
+pub mod ending;
 pub mod environment;
+mod event_loop;
+mod helper;
+pub mod inspect;
+pub mod launch;
 pub mod load;
 pub mod notify;
+mod perform;
+pub mod place;
+mod probes;
 pub mod readiness;
+pub mod requests;
+pub mod view;
+pub mod words;
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+
+use crate::control::server::Server;
+use crate::engine::{Effect, Engine, Event, UnitId};
+use crate::logger::client::LogPipes;
+use crate::model::{Moment, Pid};
+use crate::sys::poll::Poller;
+use crate::sys::signals::SignalFd;
+
+use children::Children;
+use ending::Ending;
+use launch::Launcher;
+use load::UnitPaths;
+use notify::NotifySockets;
+use place::Place;
+use readiness::Watcher;
+use requests::Requests;
+
+pub use helper::{CONTROL_FD, LOGGER, TAILS_FD};
+
+/// How sexton is to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where units and settings are.
+    pub paths: UnitPaths,
+    /// Where its sockets are.
+    pub run_directory: PathBuf,
+}
+
+/// Everything that an init has. There is one in a process.
+struct Init {
+    place: Place,
+    paths: UnitPaths,
+    engine: Engine,
+    poller: Poller,
+    signals: SignalFd,
+    children: Children,
+    launcher: Launcher,
+    logs: LogPipes,
+    notify: NotifySockets,
+    watcher: Watcher,
+    server: Option<Server>,
+    requests: Requests,
+    /// What daemons last said of themselves.
+    status_texts: HashMap<UnitId, String>,
+    /// Process groups that were told to end, and are watched until they are empty.
+    groups: Vec<(UnitId, Pid)>,
+    /// Everybody was told to end, and the engine waits to hear that nobody is left.
+    is_emptying: bool,
+    events: VecDeque<Event>,
+    /// Empty between two events; kept for its room.
+    effects: Vec<Effect>,
+    orphans_reaped: u64,
+    limitations: Vec<String>,
+    /// The time of this turn of the loop.
+    now: Moment,
+    started: Moment,
+    ending: Option<Ending>,
+    /// Until when the logger is waited for, once everything else has ended.
+    farewell: Option<Moment>,
+}
+
+/// What a descriptor of the loop is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Class {
+    Signals,
+    Control,
+    Notify,
+    Readiness,
+    Logger,
+}
+
+impl Class {
+    const ALL: [Class; 5] = [Class::Signals, Class::Control, Class::Notify, Class::Readiness, Class::Logger];
+
+    fn from_number(number: u8) -> Option<Class> {
+        Class::ALL.into_iter().find(|class| *class as u8 == number)
+    }
+}
+
+impl Init {
+    /// Says something in sexton's own name.
+    fn say(&mut self, text: &str) {
+        self.logs.message(text, self.now);
+    }
+}

@@ -1,0 +1,47 @@
+//! Is a process one of a unit's own? Asked when a daemon names its main process, or speaks on its notify socket.
+//!
+//! Pid files lie and messages can be sent by anybody, so neither is believed about a process of somebody else.
+
+use crate::engine::{Engine, UnitId};
+use crate::model::Pid;
+use crate::sys::processes;
+
+use super::children::{Children, Owner};
+
+/// How many parents are climbed at the most: deeper families are not seen between a daemon and its worker.
+const GENERATIONS: usize = 32;
+
+/// True for a process that sexton started for the unit, for what such a process started, and for a daemon that
+/// forked away and is now sexton's own child, as long as no other unit owns it.
+pub fn belongs(children: &Children, engine: &Engine, unit: UnitId, pid: Pid) -> bool {
+    let own = processes::own_pid();
+    let mut current = pid;
+    for _ in 0..GENERATIONS {
+        match children.owner(current) {
+            Some(Owner::Unit(owner, _) | Owner::Probe(owner)) => return owner == unit,
+            Some(Owner::Logger) => return false,
+            None => {}
+        }
+        let Ok(entry) = processes::look(current) else { return false };
+        // A session that a unit's main process leads tells whose an orphan is.
+        let leader = entry.session.and_then(|session| children.owner(session));
+        if let Some(Owner::Unit(owner, _)) = leader {
+            return owner == unit;
+        }
+        match entry.parent {
+            // An orphan in a session of its own: it daemonised. It can only be believed where the unit says
+            // that it forks, and where its main process is not known yet.
+            Some(parent) if parent == own => return forks(engine, unit),
+            Some(parent) if parent != current => current = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
+fn forks(engine: &Engine, unit: UnitId) -> bool {
+    let view = engine.unit(unit);
+    view.unit()
+        .and_then(|spec| spec.program())
+        .is_some_and(|program| program.process.pid_file.is_some() || view.main_pid().is_none())
+}

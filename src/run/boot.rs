@@ -1,0 +1,235 @@
+//! The way from `main` to the loop.
+//!
+//! ```text
+//!   signals blocked ─▶ descriptors 0–2 ─▶ chdir / ─▶ limits ─▶ subreaper ─▶ run directory, control socket
+//!     ─▶ units read ─▶ engine ─▶ first wish: start what starts at boot ─▶ ══ the loop: from here on nothing exits ══
+//! ```
+//!
+//! What cannot be done in a place is said once and kept as a limitation; only what nothing can be done without
+//! (an epoll, a signalfd) ends the start.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::control::policy::Policy;
+use crate::control::server::Server;
+use crate::engine::{self, Engine, Event, Request, UnitId};
+use crate::logger::client::LogPipes;
+use crate::model::{Settings, UnitName};
+use crate::sys::accounts::Accounts;
+use crate::sys::poll::{Interest, Poller, Token};
+use crate::sys::signals::{self, SignalFd};
+use crate::sys::{clock, limits, process, socket};
+use crate::unitfile::{Level, Loaded};
+
+use super::children::Children;
+use super::ending::Ending;
+use super::environment::Environment;
+use super::launch::Launcher;
+use super::notify::NotifySockets;
+use super::place::Place;
+use super::readiness::Watcher;
+use super::requests::{Pending, Requests};
+use super::{Class, Init, Options, directory, load};
+
+/// Why sexton could not begin at all.
+#[derive(Debug)]
+pub struct BootError {
+    what: &'static str,
+    error: std::io::Error,
+}
+
+impl fmt::Display for BootError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: {}", self.what, self.error)
+    }
+}
+
+impl std::error::Error for BootError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        None
+    }
+}
+
+/// Boots, runs until everything is over, and tells how to end.
+pub fn run(options: Options) -> Result<Ending, BootError> {
+    let failed = |what| move |error| BootError { what, error };
+    signals::block_all().map_err(failed("block signals"))?;
+    let mut limitations = Vec::new();
+    note(&mut limitations, "open descriptors 0 to 2", process::tidy_descriptors());
+    let null = process::open_nothing().map_err(failed("open anything to read nothing from"))?;
+    let place = Place::detect();
+    note(&mut limitations, "leave the working directory", process::leave_directory());
+    note(&mut limitations, "raise the limit of descriptors", limits::raise_descriptors().map(drop));
+    if place == Place::Child {
+        note(&mut limitations, "adopt orphans as a subreaper", process::become_subreaper());
+    }
+    if place == Place::Machine {
+        note(&mut limitations, "take Ctrl-Alt-Del", process::take_ctrl_alt_del());
+    }
+    let poller = Poller::new().map_err(failed("make an epoll"))?;
+    let signals = SignalFd::new().map_err(failed("make a signalfd"))?;
+    poller
+        .add(signals.as_fd(), Token::new(Class::Signals as u8, 0), Interest::Read)
+        .map_err(failed("wait for signals"))?;
+    let loaded = load::load(&options.paths);
+    let server = open_control(&options.run_directory, &loaded.settings, &mut limitations);
+    let mut init = assemble(options, place, poller, signals, server, null, &loaded, limitations);
+    init.say_what_is_wrong(&loaded);
+    init.start_at_boot(&loaded.start);
+    Ok(init.run())
+}
+
+fn note(limitations: &mut Vec<String>, what: &str, result: std::io::Result<()>) {
+    if let Err(error) = result {
+        limitations.push(format!("cannot {what}: {error}"));
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "it is where the parts come together, once")]
+fn assemble(
+    options: Options,
+    place: Place,
+    poller: Poller,
+    signals: SignalFd,
+    server: Option<Server>,
+    null: std::os::fd::OwnedFd,
+    loaded: &Loaded,
+    limitations: Vec<String>,
+) -> Init {
+    use std::os::unix::ffi::OsStringExt;
+    let started = clock::now();
+    let names: Vec<UnitName> = loaded.entries.iter().map(|entry| entry.name().clone()).collect();
+    let environment = std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()));
+    let engine_options = engine::Options {
+        shutdown_timeout: loaded.settings.shutdown_timeout,
+        random_seed: started.as_nanos() ^ u64::from(std::process::id()),
+    };
+    Init {
+        place,
+        engine: Engine::new(loaded.entries.clone(), engine_options),
+        poller,
+        signals,
+        children: Children::default(),
+        launcher: Launcher::new(Environment::inherited(environment), null),
+        logs: LogPipes::new(names, Class::Logger as u8),
+        notify: NotifySockets::new(&options.run_directory, Class::Notify as u8),
+        watcher: Watcher::new(Class::Readiness as u8),
+        server,
+        requests: Requests::default(),
+        status_texts: HashMap::new(),
+        groups: Vec::new(),
+        is_emptying: false,
+        events: VecDeque::new(),
+        effects: Vec::new(),
+        orphans_reaped: 0,
+        limitations,
+        now: started,
+        started,
+        ending: None,
+        farewell: None,
+        paths: options.paths,
+    }
+}
+
+/// Makes the run directory and listens on the control socket. Without them sexton runs on, and cannot be talked to.
+fn open_control(run_directory: &Path, settings: &Settings, limitations: &mut Vec<String>) -> Option<Server> {
+    if let Err(error) = make_run_directory(run_directory) {
+        limitations.push(format!(
+            "cannot make the run directory '{}': {error}; nobody can talk to this sexton",
+            run_directory.display()
+        ));
+        return None;
+    }
+    let path = run_directory.join(directory::CONTROL_SOCKET);
+    let listener = match socket::listen_unix(&path, settings.socket_mode()) {
+        Ok(listener) => listener,
+        Err(error) => {
+            limitations.push(format!(
+                "cannot listen on '{}': {error}; nobody can talk to this sexton",
+                path.display()
+            ));
+            return None;
+        }
+    };
+    let group = settings.control_group.as_ref().and_then(|group| match Accounts::default().group(group) {
+        Ok(Some(gid)) => Some(gid),
+        Ok(None) | Err(_) => {
+            limitations.push(format!("cannot find the control group '{group}'; only root may change things"));
+            None
+        }
+    });
+    if let Some(gid) = group
+        && let Err(error) = std::os::unix::fs::chown(&path, None, Some(gid))
+    {
+        limitations.push(format!("cannot give '{}' to its group: {error}", path.display()));
+    }
+    let policy = Policy { group, readable_by_all: false };
+    Some(Server::new(listener, Class::Control as u8, policy))
+}
+
+/// The directory is ours alone to write, and others may pass through it to the sockets that they may use. One that
+/// somebody else made is refused: what is in it could be theirs.
+fn make_run_directory(path: &Path) -> std::io::Result<()> {
+    match std::fs::DirBuilder::new().mode(0o711).create(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path)?;
+        }
+        other => return other,
+    }
+    let directory = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
+        .open(path)?;
+    if directory.metadata()?.uid() != process::effective_uid() {
+        return Err(std::io::Error::other("it belongs to another user"));
+    }
+    Ok(())
+}
+
+impl Init {
+    /// Every error of a unit file, a line each, and what cannot be done here.
+    fn say_what_is_wrong(&mut self, loaded: &Loaded) {
+        for limitation in self.limitations.clone() {
+            self.say(&limitation);
+        }
+        for diagnostic in &loaded.diagnostics {
+            if diagnostic.level == Level::Error {
+                self.say(&diagnostic.to_string());
+            }
+        }
+        if loaded.entries.is_empty() {
+            self.say("there are no units; waiting for signals and reaping orphans");
+        }
+    }
+
+    fn start_at_boot(&mut self, start: &[UnitName]) {
+        let units: Vec<UnitId> = start.iter().filter_map(|name| self.engine.find(name.as_str())).collect();
+        let id = self.requests.open(Pending { connection: None, units: Vec::new(), done: "" });
+        self.events.push_back(Event::Requested { id, request: Request::Start { units } });
+    }
+
+    /// Reads the unit files again and takes in those that were not there before. What runs is not touched.
+    pub(super) fn find_new_units(&mut self) {
+        let loaded = load::load(&self.paths);
+        let is_new = |name: &UnitName| self.engine.find(name.as_str()).is_none();
+        let entries: Vec<_> = loaded.entries.into_iter().filter(|entry| is_new(entry.name())).collect();
+        if entries.is_empty() {
+            return;
+        }
+        for entry in &entries {
+            self.logs.add(entry.name().clone());
+            self.logs.message(&format!("found a new unit: {}", entry.name()), self.now);
+        }
+        self.engine.extend(entries);
+    }
+
+    /// SIGHUP: new units become known and those that start at boot are started.
+    pub(super) fn reread(&mut self) {
+        self.find_new_units();
+    }
+}

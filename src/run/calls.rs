@@ -1,0 +1,244 @@
+//! Calls on the control socket: each is answered from the tables at once, or becomes a request of the engine.
+
+use crate::control::error::MethodError;
+use crate::control::method::{Method, ShutdownKind};
+use crate::control::server::{Call, ConnectionId};
+use crate::control::wire::{Explanation, Report, Units};
+use crate::engine::{Dependents, Event, Outcome, Phase, Request, Shutdown, UnitId};
+use crate::sys::poll::Readiness;
+
+use super::event_loop::slot;
+use super::requests::{Held, Pending, report};
+use super::{Init, view};
+
+impl Init {
+    pub(super) fn receive_calls(&mut self, readiness: &Readiness) {
+        let Some(server) = &mut self.server else { return };
+        server.handle(readiness);
+        for connection in server.cancelled() {
+            self.requests.forget(connection);
+        }
+        while let Some(call) = self.server.as_mut().and_then(|server| server.next_call()) {
+            if let Err(error) = self.serve(&call)
+                && let Some(server) = &mut self.server
+            {
+                server.error(call.connection, &error);
+            }
+        }
+    }
+
+    fn serve(&mut self, call: &Call) -> Result<(), MethodError> {
+        let connection = call.connection;
+        match &call.method {
+            Method::Status => {
+                let uptime = self.now.since(self.started);
+                let status =
+                    view::manager_status(&self.engine, uptime, self.orphans_reaped, &self.limitations);
+                self.reply(connection, &status);
+            }
+            Method::List { units } => {
+                let ids = match units {
+                    Some(patterns) => self.select(patterns)?,
+                    None => self.engine.ids().collect(),
+                };
+                let units = ids.into_iter().map(|id| self.status_of(id)).collect();
+                self.reply(connection, &Units { units });
+            }
+            Method::Show { unit } => {
+                let id = self.one(unit)?;
+                let status_text = self.status_texts.get(&id).map(String::as_str);
+                let mut details = view::unit_details(&self.engine, id, self.now, status_text);
+                details.last_output = self.logs.tail(slot(id));
+                self.reply(connection, &details);
+            }
+            Method::Why { unit } => {
+                let id = self.one(unit)?;
+                let explanation = self.explain(id);
+                self.reply(connection, &explanation);
+            }
+            // The server has noted the subscriber; changes reach it as they come.
+            Method::Events => {}
+            Method::Start { units, no_wait } => {
+                let units = self.select_or_find_new(units)?;
+                let id = self.request(connection, units.clone(), "started", Request::Start { units });
+                if *no_wait {
+                    self.answer_without_waiting(id);
+                }
+            }
+            Method::Stop { units, cascade } => {
+                let units = self.select(units)?;
+                let dependents = if *cascade { Dependents::Stop } else { Dependents::Refuse };
+                self.request(connection, units.clone(), "stopped", Request::Stop { units, dependents });
+            }
+            Method::Restart { units } => {
+                let units = self.select(units)?;
+                self.request(connection, units.clone(), "restarted", Request::Restart { units });
+            }
+            Method::Reset { units } => {
+                let units = self.select(units)?;
+                self.request(connection, units.clone(), "reset", Request::Reset { units });
+            }
+            Method::Signal { units, signal } => {
+                let units = self.select(units)?;
+                let request = Request::Signal { units: units.clone(), signal: *signal };
+                self.request(connection, units, "signalled", request);
+            }
+            Method::Shutdown { how } => {
+                let how = match how {
+                    ShutdownKind::Exit => Shutdown::Exit,
+                    ShutdownKind::PowerOff => Shutdown::PowerOff,
+                    ShutdownKind::Reboot => Shutdown::Reboot,
+                    ShutdownKind::Halt => Shutdown::Halt,
+                };
+                // The answer is that it has begun: nobody is left to say that it is over.
+                self.reply(connection, &shutting_down());
+                self.say(&format!("shutting down: asked to by {}", peer_in_words(call)));
+                let id = self.requests.open(Pending { connection: None, units: Vec::new(), done: "" });
+                self.events.push_back(Event::Requested { id, request: Request::Shutdown(how) });
+            }
+        }
+        Ok(())
+    }
+
+    fn request(
+        &mut self,
+        connection: ConnectionId,
+        units: Vec<UnitId>,
+        done: &'static str,
+        request: Request,
+    ) -> crate::engine::RequestId {
+        let id = self.requests.open(Pending { connection: Some(connection), units, done });
+        self.events.push_back(Event::Requested { id, request });
+        id
+    }
+
+    /// `--no-wait`: a refusal is still told, because it comes at once; anything else is told to have begun.
+    fn answer_without_waiting(&mut self, id: crate::engine::RequestId) {
+        self.process_events();
+        let Some(pending) = self.requests.get_mut(id) else { return };
+        let begun = Pending {
+            connection: pending.connection.take(),
+            units: pending.units.clone(),
+            done: "asked to start",
+        };
+        self.answer_pending(begun, Outcome::Done);
+    }
+
+    /// Sends an answer, or keeps it until the last output of the unit that failed is there.
+    pub(super) fn answer_pending(&mut self, pending: Pending, outcome: Outcome) {
+        if pending.connection.is_none() {
+            return;
+        }
+        if let Outcome::Failed { unit, .. } = outcome {
+            self.logs.request_flush(slot(unit), self.now);
+            self.requests.hold(Held { pending, outcome, unit });
+            return;
+        }
+        self.send_report(&pending, &outcome, None);
+    }
+
+    pub(super) fn release_reports(&mut self, unit: UnitId) {
+        for held in self.requests.release(unit) {
+            self.send_report(&held.pending, &held.outcome, Some(unit));
+        }
+    }
+
+    fn send_report(&mut self, pending: &Pending, outcome: &Outcome, output_of: Option<UnitId>) {
+        let Some(connection) = pending.connection else { return };
+        let mut report = report(&self.engine, outcome, pending);
+        report.units = pending.units.iter().map(|id| self.status_of(*id)).collect();
+        if let Some(unit) = output_of {
+            report.last_output = self.logs.tail(slot(unit));
+        }
+        self.reply(connection, &report);
+    }
+
+    fn reply<T: serde::Serialize>(&mut self, connection: ConnectionId, parameters: &T) {
+        if let Some(server) = &mut self.server {
+            server.reply(connection, parameters);
+        }
+    }
+
+    fn status_of(&self, id: UnitId) -> crate::control::wire::UnitStatus {
+        view::unit_status(&self.engine, id, self.now, self.status_texts.get(&id).map(String::as_str))
+    }
+
+    fn explain(&self, id: UnitId) -> Explanation {
+        let unit = self.engine.unit(id);
+        let mut sentences = self.engine.why(id, self.now);
+        if unit.phase() == Phase::Starting
+            && let Some(note) = self.watcher.last_note(id)
+        {
+            sentences.push(format!("its readiness was last looked for in vain: {note}"));
+        }
+        let last_output = match unit.phase() {
+            Phase::Failed | Phase::Backoff | Phase::Starting | Phase::Deferred => self.logs.tail(slot(id)),
+            _ => Vec::new(),
+        };
+        Explanation {
+            unit: unit.name().to_string(),
+            state: unit.phase().as_str().to_owned(),
+            sentences,
+            last_output,
+        }
+    }
+
+    fn one(&self, name: &str) -> Result<UnitId, MethodError> {
+        self.engine.find(name).ok_or_else(|| self.no_such_unit(name))
+    }
+
+    /// The units that names and patterns (`redis@*`) select, each once, in the order of the patterns.
+    fn select(&self, patterns: &[String]) -> Result<Vec<UnitId>, MethodError> {
+        let mut selected = Vec::new();
+        for pattern in patterns {
+            let before = selected.len();
+            match pattern.contains(['*', '?', '[']).then(|| glob::Pattern::new(pattern)) {
+                Some(Ok(glob)) => {
+                    selected
+                        .extend(self.engine.ids().filter(|id| glob.matches(self.engine.unit(*id).name())));
+                }
+                Some(Err(_)) | None => selected.extend(self.engine.find(pattern)),
+            }
+            if selected.len() == before {
+                return Err(self.no_such_unit(pattern));
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        selected.retain(|id| seen.insert(*id));
+        Ok(selected)
+    }
+
+    /// As [`Init::select`]; when a name is unknown, the unit files are read again for new ones: who drops in
+    /// `redis_6381.conf` and starts `redis@6381` should not have to say it twice.
+    fn select_or_find_new(&mut self, patterns: &[String]) -> Result<Vec<UnitId>, MethodError> {
+        match self.select(patterns) {
+            Err(MethodError::NoSuchUnit { .. }) => {
+                self.find_new_units();
+                self.select(patterns)
+            }
+            answer => answer,
+        }
+    }
+
+    fn no_such_unit(&self, name: &str) -> MethodError {
+        let names = self.engine.ids().map(|id| self.engine.unit(id).name());
+        let nearest = names
+            .map(|known| (strsim::damerau_levenshtein(known, name), known))
+            .min()
+            .filter(|(distance, _)| *distance <= name.len().max(3) / 3)
+            .map(|(_, known)| known.to_owned());
+        MethodError::NoSuchUnit { name: name.to_owned(), nearest }
+    }
+}
+
+fn shutting_down() -> Report {
+    let message = "sexton is shutting down".to_owned();
+    Report { outcome: "done".to_owned(), message, ..Report::default() }
+}
+
+fn peer_in_words(call: &Call) -> String {
+    match call.peer.pid {
+        Some(pid) => format!("pid {pid} of uid {}", call.peer.uid),
+        None => format!("uid {}", call.peer.uid),
+    }
+}

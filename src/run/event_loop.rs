@@ -1,0 +1,199 @@
+//! The loop: it sleeps until something happens, tells the engine, and has its orders carried out.
+//!
+//! ```text
+//!   ┌──▶ wait (epoll, until the nearest deadline; for ever when there is none)
+//!   │      │ signals   │ control   │ notify   │ readiness   │ logger
+//!   │      ▼           ▼           ▼          ▼             ▼
+//!   │     reap       calls     READY=1     probes       matched, flushed
+//!   │      └───────────┴──── Event ┴──────────┴─────────────┘
+//!   │                          ▼
+//!   └── flush ◀── perform ◀── Engine::step, until the queue is empty
+//! ```
+//!
+//! From the first turn on nothing here may exit, panic, block or grow without bound.
+
+use crate::engine::{Event, Request, Shutdown, UnitId};
+use crate::logger::Slot;
+use crate::logger::client::LogEvent;
+use crate::model::{Moment, Pid};
+use crate::sys::clock;
+use crate::sys::poll::Readiness;
+use crate::sys::reap::{self, Reaped};
+use crate::sys::signals::{Arrived, Sender};
+
+use super::children::Owner;
+use super::ending::Ending;
+use super::notify::Notification;
+use super::place::{Wish, wish};
+use super::requests::Pending;
+use super::{Class, Init};
+
+/// Signals taken in one turn. Standard ones coalesce, so only somebody who floods with real-time ones meets it.
+const SIGNALS_A_TURN: usize = 128;
+
+impl Init {
+    /// Runs until everything is over.
+    pub(super) fn run(&mut self) -> Ending {
+        let mut ready = Vec::new();
+        loop {
+            self.settle();
+            if let Some(ending) = self.ended() {
+                return ending;
+            }
+            let timeout = self.next_deadline().map(|deadline| deadline.since(clock::now()));
+            if self.poller.wait(&mut ready, timeout).is_err() {
+                // The arguments are right, so this cannot fail; if it does, the signals still have to be seen.
+                ready.clear();
+                self.receive_signals();
+            }
+            self.now = clock::now();
+            for readiness in ready.drain(..) {
+                self.dispatch(&readiness);
+            }
+            self.tick();
+        }
+    }
+
+    /// Takes all that is known to its end: events, effects, what they lead to, and what is to be sent.
+    fn settle(&mut self) {
+        self.now = clock::now();
+        self.process_events();
+        self.keep_logger();
+        self.logs.flush(&self.poller, self.now);
+        if let Some(server) = &mut self.server {
+            server.flush(&self.poller, self.now);
+        }
+    }
+
+    pub(super) fn process_events(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            let mut effects = std::mem::take(&mut self.effects);
+            self.engine.step(self.now, event, &mut effects);
+            for effect in effects.drain(..) {
+                self.perform(effect);
+            }
+            self.effects = effects;
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Moment> {
+        let deadlines = [
+            self.engine.next_deadline(),
+            self.watcher.next_deadline(),
+            self.logs.next_deadline(),
+            self.server.as_ref().and_then(|server| server.next_deadline()),
+            self.farewell,
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    fn tick(&mut self) {
+        if self.engine.next_deadline().is_some_and(|deadline| deadline <= self.now) {
+            self.events.push_back(Event::Tick);
+        }
+        self.tick_watcher();
+        let mut seen = Vec::new();
+        self.logs.tick(self.now, &mut seen);
+        self.log_events(seen);
+    }
+
+    fn dispatch(&mut self, readiness: &Readiness) {
+        match Class::from_number(readiness.token.class()) {
+            Some(Class::Signals) => self.receive_signals(),
+            Some(Class::Control) => self.receive_calls(readiness),
+            Some(Class::Notify) => self.receive_notifications(readiness),
+            Some(Class::Readiness) => self.watch(readiness),
+            Some(Class::Logger) => {
+                let mut seen = Vec::new();
+                self.logs.handle(readiness, &self.poller, self.now, &mut seen);
+                self.log_events(seen);
+            }
+            None => {}
+        }
+    }
+
+    fn receive_signals(&mut self) {
+        let mut children_ended = false;
+        for _ in 0..SIGNALS_A_TURN {
+            let Ok(Some(arrived)) = self.signals.next() else { break };
+            match wish(arrived.signal, self.place) {
+                Wish::Reap => children_ended = true,
+                Wish::Shutdown(how) => self.shut_down(how, &signal_in_words(arrived)),
+                Wish::Reread => self.reread(),
+                Wish::Nothing => {}
+                Wish::Unknown => {
+                    self.say(&format!("{} has no meaning here and is passed over", arrived.signal))
+                }
+            }
+        }
+        if children_ended {
+            self.reap();
+        }
+    }
+
+    fn shut_down(&mut self, how: Shutdown, because: &str) {
+        self.say(&format!("shutting down: {because}"));
+        let id = self.requests.open(Pending { connection: None, units: Vec::new(), done: "" });
+        self.events.push_back(Event::Requested { id, request: Request::Shutdown(how) });
+    }
+
+    /// Takes every child that has ended: SIGCHLD coalesces, one signal can stand for thousands.
+    fn reap(&mut self) {
+        while let Reaped::Child(pid, status) = reap::next() {
+            match self.children.remove(pid) {
+                Some(Owner::Unit(unit, role)) => {
+                    self.logs.ended(slot(unit));
+                    self.events.push_back(Event::Exited { unit, role, pid, status });
+                    // Its group is looked at, and a replacement started, before more of the dead are counted.
+                    self.process_events();
+                }
+                Some(Owner::Probe(unit)) => self.probe_ended(unit, pid, status),
+                Some(Owner::Logger) => self.logs.logger_died(&self.poller, self.now),
+                None => self.orphans_reaped += 1,
+            }
+        }
+        self.look_at_groups();
+    }
+
+    fn log_events(&mut self, seen: Vec<LogEvent>) {
+        for event in seen {
+            match event {
+                LogEvent::Matched(Slot(index)) => {
+                    self.told_ready(UnitId::from_index(index as usize));
+                }
+                LogEvent::Flushed(Slot(index)) => self.release_reports(UnitId::from_index(index as usize)),
+            }
+        }
+    }
+
+    fn receive_notifications(&mut self, readiness: &Readiness) {
+        let mut heard = Vec::new();
+        let (children, engine) = (&self.children, &self.engine);
+        let belongs = |unit: UnitId, pid: Pid| super::belongs::belongs(children, engine, unit, pid);
+        self.notify.handle(readiness, &belongs, &mut heard);
+        for (unit, notification) in heard {
+            match notification {
+                Notification::Ready => self.told_ready(unit),
+                Notification::MainPid(pid) => self.adopt(unit, pid),
+                Notification::ExtendTimeout(by) => self.events.push_back(Event::TimeoutExtended { unit, by }),
+                Notification::Status(text) => {
+                    self.status_texts.insert(unit, text);
+                }
+                Notification::Reloading | Notification::Stopping => {}
+            }
+        }
+    }
+}
+
+fn signal_in_words(arrived: Arrived) -> String {
+    match arrived.sender {
+        Sender::Kernel => format!("{} from the kernel", arrived.signal),
+        Sender::Process(Some(pid)) => format!("{} from pid {pid}", arrived.signal),
+        Sender::Process(None) => format!("{} from outside", arrived.signal),
+    }
+}
+
+/// A unit's place in the logger's tables.
+pub(super) fn slot(unit: UnitId) -> Slot {
+    Slot(unit.0)
+}

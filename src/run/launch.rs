@@ -1,0 +1,281 @@
+//! From a unit and one of its commands to a running process: everything that has to be looked up, read and
+//! settled before the clone.
+//!
+//! ```text
+//!   account ─▶ env-files ─▶ environment ─▶ ${NAME} ─▶ program in PATH ─▶ Plan ─▶ sys::spawn
+//! ```
+//!
+//! Each step has its [`ExecStage`], so that what cannot be started says where it broke.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use crate::engine::Reason;
+use crate::model::spawn::Cause;
+use crate::model::unit::{Process, Program, Stdin};
+use crate::model::{Account, Command, ExecStage, Pid, SpawnError, Text, Unit};
+use crate::sys::accounts::{Accounts, User};
+use crate::sys::spawn::{self, Identity, Plan};
+use crate::sys::{files, process as own};
+
+use super::environment::{DEFAULT_PATH, Environment, parse_env_file};
+
+/// The largest environment file, in bytes; the same as for a unit file.
+const ENV_FILE_LIMIT: u64 = 1 << 20;
+
+/// One process that is to be started.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// Whose it is.
+    pub unit: &'a Unit,
+    /// The unit's program, with its surroundings.
+    pub program: &'a Program,
+    /// What to run.
+    pub command: &'a Command,
+    /// Another user than the unit's.
+    pub run_as: Option<&'a Account>,
+    /// Is it the unit's own process, or something around it?
+    pub part: Part,
+    /// Why.
+    pub reason: Reason,
+    /// The unit's main process.
+    pub main: Option<Pid>,
+    /// Standard output and error.
+    pub output: (BorrowedFd<'a>, BorrowedFd<'a>),
+    /// The value of `NOTIFY_SOCKET`.
+    pub notify: Option<&'a str>,
+    /// A descriptor that the process was promised.
+    pub promised: Option<(RawFd, BorrowedFd<'a>)>,
+}
+
+/// What part a process plays in its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The unit's own process: it gets the terminal, and what `[require]` says of its user is looked at.
+    Main,
+    /// A hook, a condition, a probe.
+    Around,
+}
+
+/// What all launches share.
+#[derive(Debug)]
+pub struct Launcher {
+    inherited: Environment,
+    null: OwnedFd,
+}
+
+impl Launcher {
+    /// `inherited` is what sexton itself was started with, `null` is open on `/dev/null`.
+    pub fn new(inherited: Environment, null: OwnedFd) -> Launcher {
+        Launcher { inherited, null }
+    }
+
+    /// `/dev/null`, or what stands for it.
+    pub fn null(&self) -> BorrowedFd<'_> {
+        self.null.as_fd()
+    }
+
+    /// Starts a process.
+    pub fn launch(&self, launch: &Launch<'_>) -> Result<Pid, SpawnError> {
+        let process = &*launch.program.process;
+        let user = match launch.run_as.or(process.user.as_ref()) {
+            Some(account) => Some(find_user(account)?),
+            None => None,
+        };
+        let environment = self.environment(launch, user.as_ref())?;
+        let settle = |text: &Text, key: &str| settle(text, &environment, key);
+        let argv = launch.command.argv().iter().map(|text| settle(text, "exec").and_then(c_string));
+        let argv: Vec<CString> = argv.collect::<Result<_, _>>()?;
+        let Some(name) = argv.first() else {
+            return Err(failed(ExecStage::Program, "", Cause::Words("the command is empty".to_owned())));
+        };
+        let program = find_program(name, &environment)?;
+        let mut plan = Plan::new(program, argv, self.null());
+        plan.envp = environment.entries();
+        plan.directory = match &process.directory {
+            Some(directory) => Some(settle(directory, "directory").and_then(c_string)?),
+            None => None,
+        };
+        (plan.stdout, plan.stderr) = (Some(launch.output.0), Some(launch.output.1));
+        plan.promised.extend(launch.promised);
+        plan.identity = identity(process, launch.run_as, user)?;
+        plan.limits.clone_from(&process.limits);
+        (plan.nice, plan.io_class) = (process.nice, process.io_class);
+        plan.cpus.clone_from(&process.cpus);
+        (plan.oom_score_adj, plan.umask) = (process.oom_score_adj, process.umask);
+        if launch.part == Part::Main {
+            if let Stdin::Tty(path) = &process.stdin {
+                plan.stdin = spawn::Stdin::Tty(c_string(path.clone())?);
+            }
+            let require = &launch.program.require;
+            let paths = |texts: &[Text]| -> Result<Vec<CString>, SpawnError> {
+                texts.iter().map(|text| settle(text, "require").and_then(c_string)).collect()
+            };
+            plan.readable = paths(&require.readable)?;
+            plan.writable = paths(&require.writable)?;
+        }
+        spawn::spawn(&plan)
+    }
+
+    /// The variables of a unit without those of one launch: for what is looked at before it starts.
+    pub fn unit_environment(&self, process: &Process) -> Result<Environment, SpawnError> {
+        let mut environment = if process.env_clear { Environment::default() } else { self.inherited.clone() };
+        for file in &process.env_files {
+            let path = settle(&file.path, &environment, "env-files")?;
+            for (name, value) in read_env_file(&path, file.optional)? {
+                environment.set(&name, &value);
+            }
+        }
+        for (name, value) in &process.env {
+            let value = settle(value, &environment, "env")?;
+            environment.set(name, &value);
+        }
+        environment.set_default("PATH", DEFAULT_PATH);
+        Ok(environment)
+    }
+
+    fn environment(&self, launch: &Launch<'_>, user: Option<&User>) -> Result<Environment, SpawnError> {
+        let mut environment = self.unit_environment(&launch.program.process)?;
+        if let Some(user) = user {
+            set_login(&mut environment, user, &launch.program.process);
+        }
+        environment.set("SEXTON_UNIT", launch.unit.name.as_str());
+        if let Some(instance) = launch.unit.name.instance() {
+            environment.set("SEXTON_INSTANCE", instance);
+        }
+        environment.set("SEXTON_REASON", launch.reason.as_str());
+        if let Some(main) = launch.main {
+            environment.set("SEXTON_MAINPID", &main.to_string());
+        }
+        if let Some(notify) = launch.notify {
+            environment.set("NOTIFY_SOCKET", notify);
+        }
+        Ok(environment)
+    }
+}
+
+/// What a login would set for the user, unless the unit sets it: sexton's own HOME is of no use to another.
+fn set_login(environment: &mut Environment, user: &User, process: &Process) {
+    let number = user.uid.to_string();
+    let called = user.name.as_deref().unwrap_or(&number);
+    for (name, value) in
+        [("HOME", &*user.home), ("USER", called), ("LOGNAME", called), ("SHELL", &user.shell)]
+    {
+        if !process.env.iter().any(|(own, _)| own == name) {
+            environment.set(name, value);
+        }
+    }
+}
+
+fn read_env_file(path: &str, optional: bool) -> Result<Vec<(String, String)>, SpawnError> {
+    let failed = |cause| failed(ExecStage::EnvFile, path, cause);
+    let text = match files::read_bounded(path.as_ref(), ENV_FILE_LIMIT) {
+        Ok(bytes) => {
+            String::from_utf8(bytes).map_err(|_| failed(Cause::Words("it is not UTF-8".to_owned())))?
+        }
+        Err(error) if optional && error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(cause(&error))),
+    };
+    parse_env_file(&text).map_err(|words| failed(Cause::Words(words)))
+}
+
+/// Settles `${NAME}`; an error names the key it stands in.
+pub fn settle(text: &Text, environment: &Environment, key: &str) -> Result<String, SpawnError> {
+    text.expand(|name| environment.get(name))
+        .map_err(|unset| failed(ExecStage::Expand, key, Cause::Words(unset.to_string())))
+}
+
+fn find_user(account: &Account) -> Result<User, SpawnError> {
+    let failed = |cause| failed(ExecStage::Account, &account.to_string(), cause);
+    match Accounts::default().user(account) {
+        Ok(Some(user)) => Ok(user),
+        Ok(None) => Err(failed(Cause::Words("no such user in /etc/passwd".to_owned()))),
+        Err(error) => Err(failed(cause(&error))),
+    }
+}
+
+fn find_group(account: &Account) -> Result<u32, SpawnError> {
+    let failed = |cause| failed(ExecStage::Account, &account.to_string(), cause);
+    match Accounts::default().group(account) {
+        Ok(Some(gid)) => Ok(gid),
+        Ok(None) => Err(failed(Cause::Words("no such group in /etc/group".to_owned()))),
+        Err(error) => Err(failed(cause(&error))),
+    }
+}
+
+/// Whose the process is; `None` when the unit names neither user nor group: it stays as sexton is.
+fn identity(
+    process: &Process,
+    run_as: Option<&Account>,
+    user: Option<User>,
+) -> Result<Option<Identity>, SpawnError> {
+    // Another user than the unit's brings his own groups: the unit's are not his.
+    let (group, groups) = match run_as {
+        Some(_) => (None, None),
+        None => (process.group.as_ref(), process.groups.as_ref()),
+    };
+    if user.is_none() && group.is_none() && groups.is_none() {
+        return Ok(None);
+    }
+    let mut identity = match &user {
+        Some(user) => Identity { uid: user.uid, gid: user.gid, groups: Vec::new() },
+        None => own_identity(),
+    };
+    if let Some(group) = group {
+        identity.gid = find_group(group)?;
+    }
+    identity.groups = match (groups, &user) {
+        (Some(groups), _) => groups.iter().map(find_group).collect::<Result<_, _>>()?,
+        (None, Some(user)) => Accounts::default()
+            .supplementary_groups(user, identity.gid)
+            .map_err(|error| failed(ExecStage::Account, &identity.uid.to_string(), cause(&error)))?,
+        (None, None) => Vec::new(),
+    };
+    Ok(Some(identity))
+}
+
+/// Whose the unit's directories are: its user and group, sexton's own where it names none.
+pub fn owner(process: &Process) -> Result<(u32, u32), SpawnError> {
+    let user = process.user.as_ref().map(find_user).transpose()?;
+    let gid = process.group.as_ref().map(find_group).transpose()?;
+    let own = own_identity();
+    let uid = user.as_ref().map_or(own.uid, |user| user.uid);
+    Ok((uid, gid.or(user.map(|user| user.gid)).unwrap_or(own.gid)))
+}
+
+fn own_identity() -> Identity {
+    Identity { uid: own::effective_uid(), gid: own::effective_gid(), groups: Vec::new() }
+}
+
+/// A name with a slash in it is left to the kernel, which alone knows what the unit's user can execute.
+fn find_program(name: &CString, environment: &Environment) -> Result<CString, SpawnError> {
+    let Some(plain) = name.to_str().ok().filter(|name| !name.contains('/')) else { return Ok(name.clone()) };
+    let search = environment.get("PATH").unwrap_or(DEFAULT_PATH);
+    match files::find_program(plain, search, Path::new("/")) {
+        Ok(path) => c_string(path.to_string_lossy().into_owned()),
+        Err(files::NotFound::Nowhere) => {
+            let words = format!("it is in no directory of PATH ({search})");
+            Err(failed(ExecStage::Program, plain, Cause::Words(words)))
+        }
+        Err(error @ files::NotFound::NotExecutable(_)) => {
+            Err(failed(ExecStage::Program, plain, Cause::Words(error.to_string())))
+        }
+    }
+}
+
+fn c_string(text: String) -> Result<CString, SpawnError> {
+    CString::new(text).map_err(|error| {
+        let text = String::from_utf8_lossy(&error.into_vec()).into_owned();
+        failed(ExecStage::Expand, &text, Cause::Words("there is a NUL byte in it".to_owned()))
+    })
+}
+
+/// The cause of an error of the kernel's side.
+pub fn cause(error: &std::io::Error) -> Cause {
+    error.raw_os_error().map_or_else(|| Cause::Words(error.to_string()), Cause::Errno)
+}
+
+fn failed(stage: ExecStage, subject: &str, cause: Cause) -> SpawnError {
+    SpawnError { stage, subject: subject.to_owned(), cause }
+}

@@ -1,0 +1,281 @@
+//! Carries out what the engine ordered. An act that can fail comes back as an event.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+use crate::control::wire::UnitEvent;
+use crate::engine::{Effect, Event, Failure, NextRun, Outcome, Phase, Reason, Role, Scope, UnitId};
+use crate::model::spawn::Cause;
+use crate::model::unit::{Hook, Keep, Program, Readiness};
+use crate::model::{Account, Command, ExecStage, Pid, Signal, SpawnError, Text, Unit};
+use crate::sys::{clock, dirs, kill};
+
+use super::children::Owner;
+use super::ending::ending;
+use super::event_loop::slot;
+use super::launch::{Launch, Part};
+use super::{Init, inspect, launch};
+
+impl Init {
+    pub(super) fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Inspect { unit } => {
+                let event = self.inspect(unit);
+                self.events.push_back(event);
+            }
+            Effect::Spawn { unit, role, reason, main } => {
+                let event = match self.spawn(unit, role, reason, main) {
+                    Ok(pid) => {
+                        self.children.insert(pid, Owner::Unit(unit, role));
+                        Event::Spawned { unit, role, pid }
+                    }
+                    Err(error) => Event::SpawnFailed { unit, role, error },
+                };
+                self.events.push_back(event);
+            }
+            Effect::AwaitReadiness { unit } => self.await_readiness(unit),
+            Effect::AwaitPidFile { unit } => self.await_pid_file(unit),
+            Effect::ForgetReadiness { unit } => self.forget_readiness(unit),
+            Effect::Signal { unit: _, pid, scope, signal } => send(pid, scope, signal),
+            Effect::ClearGroup { unit, group, signal } => self.clear_group(unit, group, signal),
+            Effect::CleanUp { unit, next } => self.clean_up(unit, next),
+            Effect::SignalEverybody { signal } => self.signal_everybody(signal),
+            Effect::Reply { id, outcome } => self.answer(id, outcome),
+            Effect::Changed { unit, from, to, failure } => self.tell(unit, from, to, failure),
+            Effect::Exit { how, code, decided_by } => self.begin_farewell(how, code, decided_by),
+        }
+    }
+
+    fn inspect(&mut self, unit: UnitId) -> Event {
+        let Some(spec) = self.engine.unit(unit).unit().cloned() else { return met(unit) };
+        let Some(program) = spec.program() else { return met(unit) };
+        match inspect::inspect(program, &self.launcher) {
+            Ok(finding) => Event::Inspected { unit, finding },
+            Err(error) => Event::SpawnFailed { unit, role: Role::Main, error },
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        id: UnitId,
+        role: Role,
+        reason: Reason,
+        main: Option<Pid>,
+    ) -> Result<Pid, SpawnError> {
+        let unit = self.spec(id)?;
+        let program = unit.program().ok_or_else(nothing_to_run)?;
+        let (command, run_as) = command_of(program, role).ok_or_else(nothing_to_run)?;
+        let part = if role == Role::Main { Part::Main } else { Part::Around };
+        let pipe_failed = |error: std::io::Error| pipe_failed(&unit, &error);
+        let is_main = part == Part::Main;
+        let notify = match (is_main, &program.ready.how) {
+            (true, Readiness::Notify) => {
+                let owner =
+                    program.process.user.as_ref().map(|_| launch::owner(&program.process)).transpose()?;
+                let opened = self.notify.open(id, owner.map(|(uid, _)| uid), &self.poller);
+                Some(opened.map_err(pipe_failed)?)
+            }
+            _ => None,
+        };
+        let promised_fd =
+            if is_main { self.prepare_readiness(id, program).map_err(pipe_failed)? } else { None };
+        let ready = is_main.then_some(&program.ready.how);
+        let outputs = self.logs.outputs_for(slot(id), program.log, ready).map_err(pipe_failed)?;
+        self.launcher.launch(&Launch {
+            unit: &unit,
+            program,
+            command,
+            run_as,
+            part,
+            reason,
+            main,
+            output: (outputs.stdout, outputs.stderr),
+            notify: notify.as_deref(),
+            promised: promised_fd.as_ref().map(|(number, fd)| (*number, fd.as_fd())),
+        })
+    }
+
+    /// Looks at what is there before the process starts; answers the descriptor that it was promised.
+    fn prepare_readiness(
+        &mut self,
+        id: UnitId,
+        program: &Program,
+    ) -> std::io::Result<Option<(i32, OwnedFd)>> {
+        if program.ready.how == Readiness::Exec {
+            return Ok(None);
+        }
+        let environment = self.launcher.unit_environment(&program.process).unwrap_or_default();
+        let expand = |text: &Text| text.expand(|name| environment.get(name));
+        let fd = self.watcher.prepare(id, &program.ready, &expand)?;
+        Ok(match program.ready.how {
+            Readiness::Fd(number) => fd.map(|fd| (number, fd)),
+            _ => None,
+        })
+    }
+
+    /// The unit's own description. A unit without one is never started by the engine.
+    pub(super) fn spec(&self, id: UnitId) -> Result<Rc<Unit>, SpawnError> {
+        self.engine.unit(id).unit().cloned().ok_or_else(nothing_to_run)
+    }
+
+    /// What is left of a group is told to end. Most groups are empty by then, and their unit goes on at once.
+    fn clear_group(&mut self, unit: UnitId, group: Pid, signal: Signal) {
+        send(group, Scope::Group, signal);
+        if kill::group_exists(group) {
+            self.groups.retain(|(other, _)| *other != unit);
+            self.groups.push((unit, group));
+        } else {
+            self.events.push_back(Event::GroupGone { unit });
+        }
+    }
+
+    /// After a round of reaping: which of the groups that are being cleared are empty now?
+    pub(super) fn look_at_groups(&mut self) {
+        let events = &mut self.events;
+        self.groups.retain(|(unit, group)| {
+            let is_there = kill::group_exists(*group);
+            if !is_there {
+                events.push_back(Event::GroupGone { unit: *unit });
+            }
+            is_there
+        });
+        if self.is_emptying && !self.anybody_left() {
+            self.is_emptying = false;
+            self.events.push_back(Event::NobodyLeft);
+        }
+    }
+
+    fn signal_everybody(&mut self, signal: Signal) {
+        let spared = self.spared();
+        // Nobody there to be signalled is what is hoped for.
+        let _ = kill::everybody(signal, &spared);
+        if signal != Signal::KILL {
+            let _ = kill::everybody(Signal::CONT, &spared); // As above.
+        }
+        self.is_emptying = true;
+        self.look_at_groups();
+    }
+
+    fn anybody_left(&self) -> bool {
+        kill::anybody_left(&self.spared())
+    }
+
+    /// The helpers that outlive the units.
+    fn spared(&self) -> Vec<Pid> {
+        self.logs.logger_pid().into_iter().collect()
+    }
+
+    /// What belonged to the run that is over goes: its runtime directories and its notify socket.
+    fn clean_up(&mut self, unit: UnitId, next: NextRun) {
+        self.status_texts.remove(&unit);
+        if next == NextRun::None {
+            self.notify.close(unit, &self.poller);
+        }
+        let Ok(spec) = self.spec(unit) else { return };
+        let Some(program) = spec.program() else { return };
+        for directory in program.dirs.iter() {
+            let goes = match (directory.keep, next) {
+                (Keep::Always, _) | (Keep::Restart, NextRun::Follows) => false,
+                (Keep::Never, _) | (Keep::Restart, NextRun::None) => true,
+            };
+            if goes && let Err(error) = dirs::remove(directory.kind.root().as_ref(), directory) {
+                self.say(&format!(
+                    "{}: cannot remove the directory '{}': {error}",
+                    spec.name, directory.path
+                ));
+            }
+        }
+    }
+
+    /// Tells the console and the subscribers of a change.
+    fn tell(&mut self, unit: UnitId, from: Phase, to: Phase, failure: Option<Failure>) {
+        let reason =
+            failure.map(|failure| failure.describe(&|unit| self.engine.unit(unit).name().to_string()));
+        let view = self.engine.unit(unit);
+        let (name, main_pid) = (view.name().to_string(), view.main_pid().map(Pid::get));
+        if let Some(line) = super::words::change(&name, from, to, main_pid, reason.as_deref()) {
+            self.say(&line);
+        }
+        let Some(server) = &mut self.server else { return };
+        let subscribers = server.subscribers();
+        if subscribers.is_empty() {
+            return;
+        }
+        let event = UnitEvent {
+            time_usec: clock::wall_usec(),
+            unit: name,
+            from: from.as_str().to_owned(),
+            to: to.as_str().to_owned(),
+            main_pid,
+            reason,
+        };
+        for subscriber in subscribers {
+            server.stream(subscriber, &event);
+        }
+    }
+
+    /// Everything has ended, or its time is over. The logger writes out what it has, then sexton goes.
+    fn begin_farewell(&mut self, how: crate::engine::Shutdown, code: u8, decided_by: Option<UnitId>) {
+        if let Some(unit) = decided_by {
+            let name = self.engine.unit(unit).name().to_string();
+            self.say(&format!("the essential unit {name} decided the exit status: {code}"));
+        }
+        self.ending = Some(ending(how, code, self.place));
+        self.logs.finish(&self.poller, self.now);
+        self.farewell = Some(self.now + crate::logger::client::FINISH_LIMIT);
+    }
+
+    /// The ending, once nothing has to be waited for any more.
+    pub(super) fn ended(&mut self) -> Option<super::ending::Ending> {
+        let ending = self.ending?;
+        let is_late = self.farewell.is_some_and(|farewell| farewell <= self.now);
+        (is_late || self.logs.logger_pid().is_none()).then_some(ending)
+    }
+
+    fn answer(&mut self, id: crate::engine::RequestId, outcome: Outcome) {
+        let Some(pending) = self.requests.close(id) else { return };
+        self.answer_pending(pending, outcome);
+    }
+}
+
+fn met(unit: UnitId) -> Event {
+    Event::Inspected { unit, finding: crate::engine::Finding::Met { prepare: Vec::new() } }
+}
+
+pub(super) fn pipe_failed(unit: &Unit, error: &std::io::Error) -> SpawnError {
+    SpawnError { stage: ExecStage::Pipe, subject: unit.name.to_string(), cause: launch::cause(error) }
+}
+
+pub(super) fn nothing_to_run() -> SpawnError {
+    let cause = Cause::Words("the unit has nothing of that kind to run".to_owned());
+    SpawnError { stage: ExecStage::Program, subject: String::new(), cause }
+}
+
+/// Sends a signal, followed by CONT: a stopped process cannot act on a signal that it may catch. A process that
+/// is gone is no error.
+fn send(pid: Pid, scope: Scope, signal: Signal) {
+    let deliver = |signal| match scope {
+        Scope::Process => kill::process(pid, signal),
+        Scope::Group => kill::group(pid, signal),
+    };
+    if deliver(signal).is_ok() && matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT | Signal::HUP) {
+        let _ = deliver(Signal::CONT); // It ended in between.
+    }
+}
+
+/// What a role runs, and as whom.
+fn command_of(program: &Program, role: Role) -> Option<(&Command, Option<&Account>)> {
+    match role {
+        Role::Main => Some((&program.exec, None)),
+        Role::Condition => program.require.condition.as_ref().map(|command| (command, None)),
+        Role::StopCommand => program.stop.exec.as_ref().map(|command| (command, None)),
+        Role::Prepare(place) => nth(&program.hooks.prepare, place),
+        Role::PreStart(place) => nth(&program.hooks.pre_start, place),
+        Role::PostStart(place) => nth(&program.hooks.post_start, place),
+        Role::PostStop(place) => nth(&program.hooks.post_stop, place),
+    }
+}
+
+fn nth(hooks: &[Hook], place: u16) -> Option<(&Command, Option<&Account>)> {
+    hooks.get(usize::from(place)).map(|hook| (&hook.exec, hook.run_as.as_ref()))
+}

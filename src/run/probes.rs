@@ -1,0 +1,136 @@
+//! Readiness on its way to the engine: what the watcher wishes is done, what it sees becomes an event.
+
+use crate::engine::{Event, Reason, UnitId};
+use crate::model::unit::{LogTarget, Readiness as Way};
+use crate::model::{ExitStatus, Pid, Signal, SpawnError};
+use crate::sys::kill;
+use crate::sys::poll::Readiness;
+
+use super::Init;
+use super::belongs::belongs;
+use super::children::Owner;
+use super::event_loop::slot;
+use super::launch::{Launch, Part, settle};
+use super::readiness::Outcome;
+
+impl Init {
+    pub(super) fn await_readiness(&mut self, unit: UnitId) {
+        let mut outcomes = Vec::new();
+        self.watcher.begin(unit, &self.poller, self.now, &mut outcomes);
+        self.follow(outcomes);
+    }
+
+    /// Watches the pid file of a unit whose daemon forks. A path that cannot be settled was found out when the
+    /// process was started: its directory and environment are the same.
+    pub(super) fn await_pid_file(&mut self, unit: UnitId) {
+        let Ok(spec) = self.spec(unit) else { return };
+        let Some(program) = spec.program() else { return };
+        let Some(path) = &program.process.pid_file else { return };
+        let path = self
+            .launcher
+            .unit_environment(&program.process)
+            .and_then(|environment| settle(path, &environment, "pid-file"));
+        let Ok(path) = path else { return };
+        let mut outcomes = Vec::new();
+        let (children, engine) = (&self.children, &self.engine);
+        let belongs = |unit: UnitId, pid: Pid| belongs(children, engine, unit, pid);
+        self.watcher.await_pid_file(unit, path.into(), self.now, &belongs, &mut outcomes);
+        self.follow(outcomes);
+    }
+
+    pub(super) fn forget_readiness(&mut self, unit: UnitId) {
+        let mut outcomes = Vec::new();
+        self.watcher.forget(unit, &self.poller, &mut outcomes);
+        self.logs.unwatch(slot(unit));
+        self.follow(outcomes);
+    }
+
+    /// `READY=1`, or a matching line of output. It counts when it is what the unit's `[ready]` waits for.
+    pub(super) fn told_ready(&mut self, unit: UnitId) {
+        if self.watcher.told(unit) {
+            self.events.push_back(Event::BecameReady { unit });
+        }
+    }
+
+    pub(super) fn watch(&mut self, readiness: &Readiness) {
+        let mut outcomes = Vec::new();
+        self.watcher.handle(readiness, &self.poller, self.now, &mut outcomes);
+        self.follow(outcomes);
+    }
+
+    pub(super) fn tick_watcher(&mut self) {
+        if self.watcher.next_deadline().is_none_or(|deadline| deadline > self.now) {
+            return;
+        }
+        let mut outcomes = Vec::new();
+        let (children, engine) = (&self.children, &self.engine);
+        let belongs = |unit: UnitId, pid: Pid| belongs(children, engine, unit, pid);
+        self.watcher.tick(self.now, &self.poller, &belongs, &mut outcomes);
+        self.follow(outcomes);
+    }
+
+    fn follow(&mut self, outcomes: Vec<Outcome>) {
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Ready(unit) => self.events.push_back(Event::BecameReady { unit }),
+                Outcome::MainPid(unit, pid) => self.adopt(unit, pid),
+                Outcome::RunProbe(unit) => self.run_probe(unit),
+                Outcome::KillProbe(pid) => {
+                    // It leads a group of its own, and may have ended a moment ago.
+                    let _ = kill::group(pid, Signal::KILL);
+                }
+            }
+        }
+    }
+
+    /// A daemon named another process its main one: from now on its end is the unit's end.
+    pub(super) fn adopt(&mut self, unit: UnitId, pid: Pid) {
+        self.children.insert(pid, Owner::Unit(unit, crate::engine::Role::Main));
+        self.events.push_back(Event::MainPidChanged { unit, pid });
+    }
+
+    fn run_probe(&mut self, unit: UnitId) {
+        match self.start_probe(unit) {
+            Ok(pid) => {
+                self.children.insert(pid, Owner::Probe(unit));
+                let mut outcomes = Vec::new();
+                self.watcher.probe_started(unit, pid, &self.poller, self.now, &mut outcomes);
+                self.follow(outcomes);
+            }
+            Err(error) => {
+                self.watcher.probe_not_started(unit, &error.to_string(), &self.poller, self.now);
+            }
+        }
+    }
+
+    fn start_probe(&mut self, id: UnitId) -> Result<Pid, SpawnError> {
+        let unit = self.spec(id)?;
+        let program = unit.program().ok_or_else(super::perform::nothing_to_run)?;
+        let Way::Command { exec, .. } = &program.ready.how else {
+            return Err(super::perform::nothing_to_run());
+        };
+        let pipe_failed = |error: std::io::Error| super::perform::pipe_failed(&unit, &error);
+        let captured = self.watcher.probe_output(id).map_err(pipe_failed)?;
+        // What a probe prints is an answer, not a log: only what it complains of is worth nobody's console either.
+        let outputs = self.logs.outputs_for(slot(id), LogTarget::Null, None).map_err(pipe_failed)?;
+        let stdout = captured.as_ref().map_or(outputs.stdout, std::os::fd::AsFd::as_fd);
+        self.launcher.launch(&Launch {
+            unit: &unit,
+            program,
+            command: exec,
+            run_as: None,
+            part: Part::Around,
+            reason: Reason::Start,
+            main: self.engine.unit(id).main_pid(),
+            output: (stdout, outputs.stderr),
+            notify: None,
+            promised: None,
+        })
+    }
+
+    pub(super) fn probe_ended(&mut self, unit: UnitId, pid: Pid, status: ExitStatus) {
+        let mut outcomes = Vec::new();
+        self.watcher.probe_ended(unit, pid, status, &self.poller, self.now, &mut outcomes);
+        self.follow(outcomes);
+    }
+}

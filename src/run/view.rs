@@ -1,0 +1,159 @@
+//! What is said of units to those who ask: the engine's tables, put into the words of the wire.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::control::wire::{ManagerStatus, UnitDetails, UnitStatus};
+use crate::engine::{Engine, Phase, UnitId};
+use crate::model::time::Spoken;
+use crate::model::unit::{LogTarget, Program, Readiness, RestartOn, Stop};
+use crate::model::{Kind, Moment, UnitName};
+
+/// One line of `list`.
+pub fn unit_status(engine: &Engine, id: UnitId, now: Moment, status_text: Option<&str>) -> UnitStatus {
+    let view = engine.unit(id);
+    let kind = match view.unit().map(|unit| &unit.kind) {
+        Some(Kind::Service(_)) => "service",
+        Some(Kind::Task(_)) => "task",
+        Some(Kind::Target) => "target",
+        None => "broken",
+    };
+    UnitStatus {
+        name: view.name().to_string(),
+        kind: kind.to_owned(),
+        description: view.unit().map(|unit| unit.description.to_string()).unwrap_or_default(),
+        state: view.phase().as_str().to_owned(),
+        wanted: view.wanted().as_str().to_owned(),
+        since_usec: micros(now.since(view.since())),
+        main_pid: view.main_pid().map(|pid| pid.get()),
+        restarts: view.restarts(),
+        reason: reason(engine, id, now),
+        status_text: status_text.map(str::to_owned),
+        last_end: view.last_end().map(|end| end.status.to_string()),
+        essential: view.unit().is_some_and(|unit| unit.essential),
+    }
+}
+
+/// Why a unit is where it is, in one clause, for states that need a reason.
+fn reason(engine: &Engine, id: UnitId, now: Moment) -> Option<String> {
+    let view = engine.unit(id);
+    match view.phase() {
+        Phase::Failed | Phase::Backoff => {
+            view.failure().map(|failure| failure.describe(&|unit| engine.unit(unit).name().to_string()))
+        }
+        Phase::Waiting | Phase::Deferred | Phase::Skipped => engine.why(id, now).into_iter().next(),
+        Phase::Stopped
+        | Phase::Preparing
+        | Phase::Starting
+        | Phase::PostStarting
+        | Phase::Ready
+        | Phase::Done
+        | Phase::Stopping
+        | Phase::Killing
+        | Phase::CleaningUp => None,
+    }
+}
+
+/// All of `show`, but for the last output, which only the logger's memory knows.
+pub fn unit_details(engine: &Engine, id: UnitId, now: Moment, status_text: Option<&str>) -> UnitDetails {
+    let mut details =
+        UnitDetails { status: unit_status(engine, id, now, status_text), ..UnitDetails::default() };
+    let Some(unit) = engine.unit(id).unit() else { return details };
+    details.source = unit.source.display().to_string();
+    details.instance_file = unit.instance_file.as_ref().map(|path| path.display().to_string());
+    details.docs = unit.docs.to_vec();
+    details.needs = names(&unit.needs);
+    details.wants = names(&unit.wants);
+    details.after = names(&unit.after);
+    details.before = names(&unit.before);
+    details.conflicts = names(&unit.conflicts);
+    details.needed_by = engine.dependents(id).map(|id| engine.unit(id).name().to_string()).collect();
+    if let Some(program) = unit.program() {
+        describe_program(&mut details, program);
+    }
+    details
+}
+
+fn names(names: &[UnitName]) -> Vec<String> {
+    names.iter().map(UnitName::to_string).collect()
+}
+
+fn describe_program(details: &mut UnitDetails, program: &Program) {
+    details.exec = Some(program.exec.to_string());
+    details.user = program.process.user.as_ref().map(|user| user.to_string());
+    details.ready = Some(readiness_in_words(&program.ready.how));
+    details.stop = Some(stop_in_words(&program.stop));
+    let restart = &program.restart;
+    details.restart = Some(match restart.on {
+        RestartOn::Never => "never".to_owned(),
+        RestartOn::Always | RestartOn::Failure => format!(
+            "{}, after {} to {}, at most {} times in {}",
+            if restart.on == RestartOn::Always { "always" } else { "after a failure" },
+            Spoken(restart.delay),
+            Spoken(restart.max_delay),
+            restart.limit,
+            Spoken(restart.window)
+        ),
+    });
+}
+
+/// How a unit shows that it is ready, as a clause.
+pub fn readiness_in_words(how: &Readiness) -> String {
+    match how {
+        Readiness::Exec => "once its program runs".to_owned(),
+        Readiness::Notify => "when it sends READY=1".to_owned(),
+        Readiness::Fd(fd) => format!("when it writes a newline to descriptor {fd}"),
+        Readiness::Tcp(address) => format!("when {address} accepts a connection"),
+        Readiness::Unix(path) => format!("when {path} accepts a connection"),
+        Readiness::Http(target) => format!("when http://{}{} answers with success", target.host, target.path),
+        Readiness::Command { exec, matches: None } => format!("when '{exec}' exits with 0"),
+        Readiness::Command { exec, matches: Some(matches) } => {
+            format!("when '{exec}' exits with 0 and prints what matches '{matches}'")
+        }
+        Readiness::Log(expression) => format!("when a line of its output matches '{expression}'"),
+        Readiness::File(path) => format!("when {path} is there"),
+    }
+}
+
+fn stop_in_words(stop: &Stop) -> String {
+    let mut steps: Vec<String> = stop.exec.iter().map(|exec| format!("'{exec}'")).collect();
+    steps.extend(stop.steps.iter().map(|step| format!("{}, wait {}", step.signal, Spoken(step.wait))));
+    steps.push(match stop.kill {
+        crate::model::unit::Kill::Group => "SIGKILL to its group".to_owned(),
+        crate::model::unit::Kill::Process => "SIGKILL to its process".to_owned(),
+        crate::model::unit::Kill::Never => "never killed".to_owned(),
+    });
+    steps.join("; ")
+}
+
+/// Does the output of a unit pass through a pipe of the logger?
+pub fn has_pipe(program: &Program) -> bool {
+    matches!(program.log, LogTarget::Default | LogTarget::Console)
+        || matches!(program.ready.how, Readiness::Log(_))
+}
+
+/// `status` without a unit.
+pub fn manager_status(
+    engine: &Engine,
+    uptime: Duration,
+    orphans_reaped: u64,
+    limitations: &[String],
+) -> ManagerStatus {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for id in engine.ids() {
+        *counts.entry(engine.unit(id).phase().as_str().to_owned()).or_default() += 1;
+    }
+    ManagerStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id().cast_signed(),
+        state: if engine.is_shutting_down() { "shutting-down" } else { "running" }.to_owned(),
+        uptime_usec: micros(uptime),
+        orphans_reaped,
+        counts,
+        limitations: limitations.to_vec(),
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

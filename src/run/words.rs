@@ -1,0 +1,69 @@
+//! What the console is told of a unit's changes. A message says what happens next.
+
+use crate::engine::Phase;
+
+/// The line for a change; `None` for the small steps that only `events` shows.
+pub fn change(
+    name: &str,
+    from: Phase,
+    to: Phase,
+    main_pid: Option<i32>,
+    reason: Option<&str>,
+) -> Option<String> {
+    let reason = reason.unwrap_or("no reason is known");
+    match (from, to) {
+        (_, Phase::Ready) => Some(match main_pid {
+            Some(pid) => format!("{name} is ready (pid {pid})"),
+            None => format!("{name} is ready"),
+        }),
+        (_, Phase::Done) => Some(format!("{name} is done")),
+        (_, Phase::Failed) => Some(format!("{name} failed: {reason}")),
+        (_, Phase::Backoff) => Some(format!("{name} failed: {reason}; it will be started again")),
+        (_, Phase::Deferred) => Some(format!("{name}: {reason}; trying again until it can")),
+        (_, Phase::Killing) => Some(format!("{name} did not stop in time and is killed")),
+        (Phase::Waiting | Phase::Backoff | Phase::Failed | Phase::Done | Phase::Skipped, Phase::Stopped) => {
+            None
+        }
+        (_, Phase::Stopped) => Some(format!("{name} has stopped")),
+        (_, Phase::Skipped) => Some(format!("{name} is skipped")),
+        (
+            _,
+            Phase::Waiting
+            | Phase::Preparing
+            | Phase::Starting
+            | Phase::PostStarting
+            | Phase::Stopping
+            | Phase::CleaningUp,
+        ) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_with_its_reason_and_what_happens_next() {
+        let line = |from, to| change("web", from, to, Some(7), Some("exited with code 1"));
+        assert_eq!(line(Phase::Starting, Phase::Ready).unwrap(), "web is ready (pid 7)");
+        assert_eq!(
+            line(Phase::CleaningUp, Phase::Backoff).unwrap(),
+            "web failed: exited with code 1; it will be started again"
+        );
+        assert_eq!(line(Phase::CleaningUp, Phase::Failed).unwrap(), "web failed: exited with code 1");
+        assert_eq!(line(Phase::Stopping, Phase::Killing).unwrap(), "web did not stop in time and is killed");
+        assert_eq!(line(Phase::CleaningUp, Phase::Stopped).unwrap(), "web has stopped");
+        assert_eq!(
+            line(Phase::Preparing, Phase::Deferred).unwrap(),
+            "web: exited with code 1; trying again until it can"
+        );
+    }
+
+    #[test]
+    fn small_steps_are_not_told() {
+        for to in [Phase::Waiting, Phase::Preparing, Phase::Starting, Phase::Stopping, Phase::CleaningUp] {
+            assert_eq!(change("web", Phase::Stopped, to, None, None), None);
+        }
+        assert_eq!(change("web", Phase::Failed, Phase::Stopped, None, None), None);
+    }
+}
