@@ -34,10 +34,7 @@ fn main() -> ExitCode {
                 complain(&format!("cannot find '{}': {error}", args.directory.display()), Exit::Usage)
             }
         },
-        Parsed::Errand(errand) => ExitCode::from({
-            let _ = errand;
-            0
-        }),
+        Parsed::Errand(errand) => ExitCode::from(cli::run(&errand).code()),
     }
 }
 

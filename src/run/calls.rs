@@ -2,7 +2,7 @@
 
 use crate::control::error::MethodError;
 use crate::control::method::{Method, ShutdownKind};
-use crate::control::server::{Call, ConnectionId};
+use crate::control::server::{Call, ConnectionId, Server};
 use crate::control::wire::{Explanation, Report, Units};
 use crate::engine::{Dependents, Event, Outcome, Phase, Request, Shutdown, UnitId};
 use crate::sys::poll::Readiness;
@@ -15,15 +15,21 @@ impl Init {
     pub(super) fn receive_calls(&mut self, readiness: &Readiness) {
         let Some(server) = &mut self.server else { return };
         server.handle(readiness);
-        for connection in server.cancelled() {
-            self.requests.forget(connection);
-        }
-        while let Some(call) = self.server.as_mut().and_then(|server| server.next_call()) {
+    }
+
+    /// Serves the calls that have come in. A connection's next call comes when its last one was answered, so this is
+    /// done again after whatever may have answered one.
+    pub(super) fn serve_calls(&mut self) {
+        while let Some(call) = self.server.as_mut().and_then(Server::next_call) {
             if let Err(error) = self.serve(&call)
                 && let Some(server) = &mut self.server
             {
                 server.error(call.connection, &error);
             }
+            self.process_events();
+        }
+        for connection in self.server.iter_mut().flat_map(Server::cancelled) {
+            self.requests.forget(connection);
         }
     }
 
@@ -56,7 +62,7 @@ impl Init {
                 let explanation = self.explain(id);
                 self.reply(connection, &explanation);
             }
-            // The server has noted the subscriber; changes reach it as they come.
+            // It is never answered: the server has noted the subscriber, and changes reach it as they come.
             Method::Events => {}
             Method::Start { units, no_wait } => {
                 let units = self.select_or_find_new(units)?;

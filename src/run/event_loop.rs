@@ -58,6 +58,7 @@ impl Init {
     fn settle(&mut self) {
         self.now = clock::now();
         self.process_events();
+        self.serve_calls();
         self.keep_logger();
         self.logs.flush(&self.poller, self.now);
         if let Some(server) = &mut self.server {
