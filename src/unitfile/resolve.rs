@@ -216,7 +216,7 @@ impl<'a> Resolver<'a> {
             let words = match cycle.first().and_then(|step| edges.get(step.unit)?.get(step.edge)) {
                 Some(edge) if number < MOST_CYCLES => {
                     let diagnostic = late(self.files, &edge.spot, Level::Error, message, None);
-                    let words = diagnostic.to_string();
+                    let words = clipped(diagnostic.to_string());
                     self.diagnostics.push(diagnostic);
                     words
                 }
@@ -289,6 +289,15 @@ enum Wrong {
     Said(String),
     /// A message, and perhaps a hint.
     New(String, Option<String>),
+}
+
+/// Words that every unit on a cycle keeps for itself; the diagnostic has them whole.
+fn clipped(mut words: String) -> String {
+    if words.len() > 300 {
+        words.truncate(words.floor_char_boundary(300));
+        words.push('…');
+    }
+    words
 }
 
 /// One step on a cycle: a unit, and which of its edges is taken.

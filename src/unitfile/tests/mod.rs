@@ -1,6 +1,9 @@
 //! The unit language, read from files in memory: what is understood, and what is said of what is not.
 
+mod graph;
+mod hostile;
 mod language;
+mod templates;
 
 use std::collections::BTreeMap;
 use std::path::Path;
