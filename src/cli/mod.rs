@@ -7,6 +7,7 @@
 //! ```
 
 pub mod args;
+pub mod check;
 mod commands;
 pub mod exit;
 pub mod render;

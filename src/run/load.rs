@@ -25,6 +25,9 @@ pub const LARGEST: u64 = 1 << 20;
 /// More files than these in a directory are not looked at: the list itself would fill the memory.
 const MOST_FILES: usize = 200_000;
 
+/// The settings may lie among the units, so no unit has this name.
+const SETTINGS: &str = "sexton";
+
 /// Where units are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitPaths {
@@ -67,8 +70,7 @@ pub fn load(paths: &UnitPaths) -> Loaded {
 pub fn find(paths: &UnitPaths) -> (Input, Vec<Diagnostic>) {
     let mut found = Found::default();
     for (rank, directory) in paths.directories.iter().enumerate() {
-        let settings = Some(paths.settings.as_path()).filter(|path| path.parent() == Some(directory));
-        found.directory(directory, settings, rank == 0);
+        found.directory(directory, rank == 0);
     }
     let mut input = Input { units: found.units.into_values().collect(), ..Input::default() };
     for (stem, files) in found.drop_ins {
@@ -89,12 +91,11 @@ struct Found {
 }
 
 impl Found {
-    fn directory(&mut self, directory: &Path, settings: Option<&Path>, at_boot: bool) {
+    fn directory(&mut self, directory: &Path, at_boot: bool) {
         for (name, path) in self.entries(directory) {
             if let Some(stem) = name.strip_suffix(".d") {
                 self.drop_ins_of(stem, &path);
-            } else if let Some(stem) = name.strip_suffix(".toml").filter(|_| Some(path.as_path()) != settings)
-            {
+            } else if let Some(stem) = name.strip_suffix(".toml").filter(|stem| *stem != SETTINGS) {
                 let path = Rc::from(path.as_path());
                 self.units.entry(stem.to_owned()).or_insert_with(|| UnitFile {
                     stem: stem.to_owned(),
@@ -217,4 +218,197 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 
 fn words(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), errno_words)
+}
+
+/// A directory of its own for a test, gone when it is dropped.
+#[cfg(test)]
+pub(crate) mod scratch {
+    use std::fs;
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    pub(crate) struct Scratch(PathBuf);
+
+    impl Scratch {
+        pub(crate) fn new() -> Scratch {
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("sexton-load-{}-{number}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Scratch(path)
+        }
+
+        /// A path in it; the directory itself for an empty name.
+        pub(crate) fn path(&self, name: &str) -> PathBuf {
+            if name.is_empty() { self.0.clone() } else { self.0.join(name) }
+        }
+
+        /// Writes a file, and the directories above it.
+        pub(crate) fn file(&self, name: &str, text: impl AsRef<[u8]>) {
+            let path = self.path(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            // What is left in the temporary directory does no harm.
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+
+    use super::scratch::Scratch;
+    use super::*;
+    use crate::model::unit::Entry;
+
+    fn load_directory(scratch: &Scratch) -> Loaded {
+        load(&UnitPaths::directory(&scratch.path("")))
+    }
+
+    /// What is said of the one file that is wrong beside a good one, without its directory.
+    fn said_of_one(scratch: &Scratch) -> String {
+        scratch.file("ok.toml", "");
+        let loaded = load_directory(scratch);
+        assert!(
+            loaded.entries.iter().any(|entry| matches!(entry, Entry::Unit(u) if u.name.as_str() == "ok"))
+        );
+        assert_eq!(loaded.diagnostics.len(), 1, "{:?}", loaded.diagnostics);
+        let directory = format!("{}/", scratch.path("").display());
+        loaded.diagnostics[0].to_string().replace(&directory, "")
+    }
+
+    #[test]
+    fn a_directory_is_read_with_its_drop_ins_and_its_settings() {
+        let scratch = Scratch::new();
+        scratch.file("sexton.toml", "start = [\"a\"]\n[shutdown]\ntimeout = \"7s\"");
+        scratch.file("a.toml", "description = \"one\"");
+        scratch.file("a.d/x.toml", "description = \"two\"");
+        scratch.file("a.d/README", "not this");
+        scratch.file("b.toml.bak", "nor this");
+        scratch.file(".c.toml", "nor this");
+        let loaded = load_directory(&scratch);
+        assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+        let [Entry::Unit(unit)] = &loaded.entries[..] else { panic!("{:?}", loaded.entries) };
+        assert_eq!((&*unit.description, unit.name.as_str()), ("two", "a"));
+        assert_eq!(unit.source.to_path_buf(), scratch.path("a.toml"));
+        assert_eq!(loaded.settings.shutdown_timeout.as_secs(), 7);
+    }
+
+    #[test]
+    fn the_first_directory_that_has_a_unit_wins_and_only_its_units_start() {
+        let scratch = Scratch::new();
+        scratch.file("etc/a.toml", "description = \"etc\"");
+        scratch.file("usr/a.toml", "description = \"usr\"");
+        scratch.file("usr/b.toml", "description = \"usr\"");
+        scratch.file("usr/a.d/1.toml", "docs = [\"usr\"]");
+        scratch.file("usr/a.d/2.toml", "docs = [\"usr\"]");
+        scratch.file("etc/a.d/2.toml", "docs = [\"etc\"]");
+        let directories = vec![scratch.path("etc"), scratch.path("nowhere"), scratch.path("usr")];
+        let loaded = load(&UnitPaths { directories, settings: scratch.path("none.toml") });
+        assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+        let said: Vec<(&str, &[String])> = loaded
+            .entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Unit(unit) => Some((&*unit.description, &*unit.docs)),
+                Entry::Broken { .. } => None,
+            })
+            .collect();
+        assert_eq!(said, [("etc", &["etc".to_owned()][..]), ("usr", &[][..])]);
+        assert_eq!(loaded.start.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
+    fn instances_are_found_on_disk() {
+        let scratch = Scratch::new();
+        scratch.file("conf/redis_1.conf", "");
+        scratch.file("conf/redis_2.conf", "");
+        let pattern = scratch.path("conf/redis_*.conf");
+        let text =
+            format!("[instances]\nfiles = \"{}\"\n[service]\nexec = [\"x\", \"%f\"]\n", pattern.display());
+        scratch.file("redis@.toml", text);
+        let loaded = load_directory(&scratch);
+        assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+        assert_eq!(
+            loaded.entries.iter().map(|entry| entry.name().as_str()).collect::<Vec<_>>(),
+            ["redis@1", "redis@2"]
+        );
+    }
+
+    #[test]
+    fn a_file_of_ten_mebibytes_is_not_read() {
+        let scratch = Scratch::new();
+        scratch.file("big.toml", "#".repeat(10 << 20));
+        assert_eq!(said_of_one(&scratch), "big.toml: cannot read it: it is larger than 1024 KiB");
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let scratch = Scratch::new();
+        nix::unistd::mkfifo(&scratch.path("pipe.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(said_of_one(&scratch), "pipe.toml: cannot read it: it is not a regular file");
+    }
+
+    #[test]
+    fn symbolic_links_may_lead_to_a_unit_but_not_in_circles() {
+        let scratch = Scratch::new();
+        scratch.file("store/x", "description = \"linked\"");
+        symlink("store/x", scratch.path("x.toml")).unwrap();
+        symlink("loop.toml", scratch.path("loop.toml")).unwrap();
+        let said = said_of_one(&scratch);
+        assert!(said.starts_with("loop.toml: cannot read it: too many levels of symbolic links"), "{said}");
+    }
+
+    #[test]
+    fn a_circle_of_directories_is_not_walked() {
+        let scratch = Scratch::new();
+        symlink(".", scratch.path("a.d")).unwrap();
+        symlink("loop.d", scratch.path("loop.d")).unwrap();
+        let said = said_of_one(&scratch);
+        assert!(said.starts_with("loop.d: cannot list it: too many levels of symbolic links"), "{said}");
+    }
+
+    #[test]
+    fn a_directory_a_dangling_link_and_a_device_are_no_units() {
+        let scratch = Scratch::new();
+        fs::create_dir(scratch.path("dir.toml")).unwrap();
+        assert_eq!(said_of_one(&scratch), "dir.toml: cannot read it: it is not a regular file");
+        let scratch = Scratch::new();
+        symlink("/nowhere/at/all", scratch.path("gone.toml")).unwrap();
+        assert_eq!(said_of_one(&scratch), "gone.toml: cannot read it: no such file or directory");
+        let scratch = Scratch::new();
+        symlink("/dev/zero", scratch.path("zero.toml")).unwrap();
+        assert_eq!(said_of_one(&scratch), "zero.toml: cannot read it: it is not a regular file");
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_an_error_with_its_place() {
+        let scratch = Scratch::new();
+        scratch.file("latin.toml", b"a = 1\ndescription = \"caf\xe9\"\n");
+        assert_eq!(said_of_one(&scratch), "latin.toml:2:19: this is not UTF-8");
+        let scratch = Scratch::new();
+        scratch.file("nul.toml", b"\0\0\0");
+        assert!(said_of_one(&scratch).starts_with("nul.toml:1:1: "));
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_is_an_error() {
+        let scratch = Scratch::new();
+        fs::write(scratch.path("").join(OsStr::from_bytes(b"\xff.toml")), "").unwrap();
+        assert!(said_of_one(&scratch).ends_with("a name that is not UTF-8 cannot be the name of a unit"));
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_has_no_units() {
+        let loaded = load(&UnitPaths::directory(Path::new("/nowhere/at/all")));
+        assert!(loaded.entries.is_empty() && loaded.diagnostics.is_empty());
+    }
 }

@@ -28,6 +28,10 @@ const TOO_DEEP: usize = 32;
 pub fn parse<'s>(sources: &'s Sources, problems: &mut Problems<'s>) -> DeTable<'s> {
     let mut merged = DeTable::new();
     for (text, base) in sources.texts() {
+        if let Some(at) = text.find('\0') {
+            problems.error(&(base + at..base + at + 1), "a NUL byte cannot stand in a unit file");
+            continue;
+        }
         if let Some(at) = too_deep(text) {
             problems.error(&(base + at..base + at + 1), "tables are nested too deeply here");
             continue;

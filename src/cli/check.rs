@@ -1,0 +1,236 @@
+//! `sexton check`: reads unit files as init would, and says everything that is wrong with them.
+//!
+//! ```text
+//!   no PATH      the directories of the system and its settings
+//!   a directory  its units, and its sexton.toml
+//!   a file       that unit: the others of its directory are read too, because it may depend on them
+//! ```
+
+use std::collections::BTreeSet;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use super::Exit;
+use crate::model::unit::Entry;
+use crate::run::load::{self, Disk, UnitPaths};
+use crate::unitfile::render::{Colour, render};
+use crate::unitfile::resolve::sort;
+use crate::unitfile::{self, Diagnostic, Level};
+
+/// Checks the units at `paths` and writes what is wrong, for people or as one JSON object. Answers the exit
+/// status: 1 where there is an error, 0 where there are only warnings or nothing.
+pub fn run(paths: &[PathBuf], json: bool, out: &mut dyn Write) -> u8 {
+    let checked = check(paths);
+    let colour = match io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        true => Colour::Styled,
+        false => Colour::Plain,
+    };
+    // Whoever reads may have gone; the exit status still tells.
+    let _ = if json { write_json(&checked, out) } else { write_words(&checked, colour, out) };
+    let failed = checked.diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Error);
+    if failed { Exit::Failed.code() } else { Exit::Done.code() }
+}
+
+/// What a check found.
+struct Checked {
+    units: usize,
+    diagnostics: Vec<Diagnostic>,
+}
+
+fn check(paths: &[PathBuf]) -> Checked {
+    let (directories, files): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| !is_file(path));
+    let mut searched: Vec<PathBuf> = directories.into_iter().cloned().collect();
+    let mut diagnostics = Vec::new();
+    for path in searched.iter().filter(|path| !path.exists()) {
+        diagnostics.push(Diagnostic::of_file(Rc::from(path.as_path()), "there is no such file or directory"));
+    }
+    for file in &files {
+        let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        if !searched.iter().any(|known| known == parent) {
+            searched.push(parent.to_owned());
+        }
+    }
+    let unit_paths = match searched.first() {
+        None => UnitPaths::system(),
+        Some(first) => UnitPaths { settings: first.join("sexton.toml"), directories: searched },
+    };
+    let (input, problems) = load::find(&unit_paths);
+    let mut loaded = unitfile::load(&input, &mut Disk);
+    loaded.diagnostics.extend(problems);
+    let warnings = unitfile::lint::lint(&loaded, &input, &mut Disk);
+    loaded.diagnostics.extend(warnings);
+    let mut units = loaded.entries.len();
+    if paths.len() == files.len() && !files.is_empty() {
+        let wanted = wanted_files(&files, &input);
+        loaded.diagnostics.retain(|diagnostic| wanted.contains(&*diagnostic.file));
+        units = loaded.entries.iter().filter(|entry| belongs(entry, &files)).count();
+    }
+    diagnostics.append(&mut loaded.diagnostics);
+    sort(&mut diagnostics);
+    Checked { units, diagnostics }
+}
+
+/// Anything that is there and is no directory: a pipe is a file too, and is refused where it is read.
+fn is_file(path: &Path) -> bool {
+    path.exists() && !path.is_dir()
+}
+
+/// The files that were asked for, each with the drop-ins of its unit.
+fn wanted_files(files: &[&PathBuf], input: &unitfile::Input) -> BTreeSet<PathBuf> {
+    let mut wanted = BTreeSet::new();
+    for file in files {
+        // A file is found by way of its directory, and named so in what is said of it.
+        let directory = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        wanted.insert(file.file_name().map_or_else(|| file.to_path_buf(), |name| directory.join(name)));
+        wanted.extend(input.drop_ins.get(&stem(file)).into_iter().flatten().map(|path| path.to_path_buf()));
+    }
+    wanted
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Is the unit one of the files, or an instance of one?
+fn belongs(entry: &Entry, files: &[&PathBuf]) -> bool {
+    let name = entry.name();
+    let of = |file: &&PathBuf| {
+        let stem = stem(file);
+        stem == name.as_str() || name.instance().is_some() && stem.strip_suffix('@') == Some(name.prefix())
+    };
+    files.iter().any(of)
+}
+
+fn counts(checked: &Checked) -> (usize, usize) {
+    let errors = checked.diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error).count();
+    (errors, checked.diagnostics.len() - errors)
+}
+
+fn write_words(checked: &Checked, colour: Colour, out: &mut dyn Write) -> io::Result<()> {
+    for diagnostic in &checked.diagnostics {
+        writeln!(out, "{}", render(diagnostic, colour))?;
+    }
+    let (errors, warnings) = counts(checked);
+    let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+    let units = count(checked.units, "unit");
+    writeln!(out, "{units}, {}, {}", count(errors, "error"), count(warnings, "warning"))
+}
+
+/// One diagnostic for a program. Lines and columns count from 1; the end is the column after the last character.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Finding<'d> {
+    level: &'static str,
+    file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_column: Option<usize>,
+    message: &'d str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'d str>,
+}
+
+/// The answer for a program.
+#[derive(Serialize)]
+struct Findings<'d> {
+    units: usize,
+    errors: Vec<Finding<'d>>,
+}
+
+fn write_json(checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
+    let finding = |diagnostic: &'_ Diagnostic| -> Finding<'_> {
+        let place = diagnostic.place.as_ref();
+        Finding {
+            level: diagnostic.level.as_str(),
+            file: diagnostic.file.display().to_string(),
+            line: place.map(|place| place.line),
+            column: place.map(|place| place.column),
+            end_line: place.map(|place| place.end_line),
+            end_column: place.map(|place| place.end_column),
+            message: "",
+            help: None,
+        }
+    };
+    let errors = checked.diagnostics.iter().map(|diagnostic| Finding {
+        message: &diagnostic.message,
+        help: diagnostic.help.as_deref(),
+        ..finding(diagnostic)
+    });
+    let findings = Findings { units: checked.units, errors: errors.collect() };
+    serde_json::to_writer(&mut *out, &findings)?;
+    writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::load::scratch::Scratch;
+
+    fn check(paths: &[PathBuf], json: bool) -> (u8, String) {
+        let mut out = Vec::new();
+        let code = run(paths, json, &mut out);
+        (code, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn errors_end_with_one_and_warnings_with_zero() {
+        let scratch = Scratch::new();
+        scratch.file("a.toml", "neds = []\n");
+        scratch.file("b.toml", "[service]\nexec = [\"/nowhere/at all\"]\n");
+        let (code, text) = check(&[scratch.path("")], false);
+        assert_eq!(code, 1);
+        assert!(text.contains("error: unknown key 'neds'") && text.contains("1 | neds = []"), "{text}");
+        assert!(text.contains("warning: the program '/nowhere/at all' is not there"), "{text}");
+        assert!(text.ends_with("\n2 units, 1 error, 1 warning\n"), "{text}");
+        let (code, text) = check(&[scratch.path("b.toml")], false);
+        assert_eq!(code, 0);
+        assert!(text.ends_with("\n1 unit, 0 errors, 1 warning\n"), "{text}");
+    }
+
+    #[test]
+    fn a_program_gets_one_object_with_places() {
+        let scratch = Scratch::new();
+        scratch.file("a.toml", "neds = []\n");
+        let (code, text) = check(&[scratch.path("")], true);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let error = &value["errors"][0];
+        assert_eq!((code, value["units"].as_u64()), (1, Some(1)));
+        assert_eq!(error["file"], scratch.path("a.toml").display().to_string());
+        assert_eq!((error["line"].as_u64(), error["column"].as_u64()), (Some(1), Some(1)));
+        assert_eq!((error["endLine"].as_u64(), error["endColumn"].as_u64()), (Some(1), Some(5)));
+        assert_eq!(error["message"], "unknown key 'neds'");
+        assert_eq!(error["help"], "did you mean 'needs'?");
+        assert_eq!(error["level"], "error");
+    }
+
+    #[test]
+    fn one_file_is_checked_among_its_neighbours_and_they_are_not() {
+        let scratch = Scratch::new();
+        scratch.file("db@.toml", "[instances]\ncount = 2\n");
+        scratch.file("web.toml", "needs = [\"db@1\", \"db@3\"]\n");
+        scratch.file("bad.toml", "x = 1\n");
+        let (code, text) = check(&[scratch.path("web.toml")], false);
+        assert_eq!(code, 1);
+        assert!(
+            text.contains("the template 'db@' has no instance '3'") && !text.contains("bad.toml"),
+            "{text}"
+        );
+        let (code, text) = check(&[scratch.path("db@.toml")], false);
+        assert_eq!((code, text.as_str()), (0, "2 units, 0 errors, 0 warnings\n"));
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_is_an_error() {
+        let (code, text) = check(&[PathBuf::from("/nowhere/at/all")], false);
+        assert_eq!(code, 1);
+        assert!(text.contains("/nowhere/at/all: there is no such file or directory"), "{text}");
+    }
+}
