@@ -29,7 +29,11 @@ fn main() -> io::Result<()> {
         fs::remove_dir_all(&directory)?;
         let growth = last.filter(|_| count > 1_250).map(|last| best.as_secs_f64() / last.as_secs_f64());
         let growth = growth.map_or(String::new(), |growth| format!("{growth:.2} times"));
-        println!("{count:>8} {:>9.1} ms {:>9.1} µs {growth:>16}", millis(best), millis(best) * 1e3 / count as f64);
+        println!(
+            "{count:>8} {:>9.1} ms {:>9.1} µs {growth:>16}",
+            millis(best),
+            millis(best) * 1e3 / count as f64
+        );
         last = Some(best);
     }
     let kept = last.is_some_and(|best| best < PROMISE);
@@ -47,7 +51,12 @@ fn best_of(times: usize, directory: &Path, count: usize) -> Duration {
         let began = Instant::now();
         let loaded = load(&paths);
         let took = began.elapsed();
-        assert_eq!((loaded.entries.len(), loaded.diagnostics.len()), (count, 0), "{:?}", loaded.diagnostics.first());
+        assert_eq!(
+            (loaded.entries.len(), loaded.diagnostics.len()),
+            (count, 0),
+            "{:?}",
+            loaded.diagnostics.first()
+        );
         took
     };
     (0..times).map(run).min().unwrap_or_default()
@@ -56,8 +65,11 @@ fn best_of(times: usize, directory: &Path, count: usize) -> Duration {
 /// A service as people write them: a dozen keys, dependencies on the ones before it.
 fn unit(number: usize) -> String {
     let mut text = format!("description = \"Service {number} of the benchmark\"\n");
-    let needs: Vec<String> =
-        [1, 7, 50].iter().filter(|back| number >= **back).map(|back| format!("\"service-{}\"", number - back)).collect();
+    let needs: Vec<String> = [1, 7, 50]
+        .iter()
+        .filter(|back| number >= **back)
+        .map(|back| format!("\"service-{}\"", number - back))
+        .collect();
     // Writing to a string does not fail.
     let _ = write!(
         text,

@@ -3,6 +3,7 @@
 mod graph;
 mod hostile;
 mod language;
+mod page;
 mod templates;
 
 use std::collections::BTreeMap;
