@@ -7,31 +7,34 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::Exit;
+use super::{Exit, style};
 use crate::model::unit::Entry;
 use crate::run::load::{self, Disk, UnitPaths};
 use crate::unitfile::render::{Colour, render};
 use crate::unitfile::resolve::sort;
 use crate::unitfile::{self, Diagnostic, Level};
 
-/// Checks the units at `paths` and writes what is wrong, for people or as one JSON object. Answers the exit
-/// status: 1 where there is an error, 0 where there are only warnings or nothing.
-pub fn run(paths: &[PathBuf], json: bool, out: &mut dyn Write) -> u8 {
+/// Checks the units at `paths` and writes what is wrong, for people or as one JSON object. Answers how the
+/// command ends: failed where there is an error, done where there are only warnings or nothing.
+pub fn run(paths: &[PathBuf], json: bool, colour: style::Colour, out: &mut dyn Write) -> io::Result<Exit> {
     let checked = check(paths);
-    let colour = match io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        true => Colour::Styled,
-        false => Colour::Plain,
+    let colour = match colour {
+        style::Colour::On => Colour::Styled,
+        style::Colour::Off => Colour::Plain,
     };
-    // Whoever reads may have gone; the exit status still tells.
-    let _ = if json { write_json(&checked, out) } else { write_words(&checked, colour, out) };
+    if json {
+        write_json(&checked, out)?
+    } else {
+        write_words(&checked, colour, out)?
+    }
     let failed = checked.diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Error);
-    if failed { Exit::Failed.code() } else { Exit::Done.code() }
+    Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
 /// What a check found.
@@ -138,15 +141,8 @@ struct Finding<'d> {
     help: Option<&'d str>,
 }
 
-/// The answer for a program.
-#[derive(Serialize)]
-struct Findings<'d> {
-    units: usize,
-    errors: Vec<Finding<'d>>,
-}
-
-fn write_json(checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
-    let finding = |diagnostic: &'_ Diagnostic| -> Finding<'_> {
+impl<'d> Finding<'d> {
+    fn of(diagnostic: &'d Diagnostic) -> Finding<'d> {
         let place = diagnostic.place.as_ref();
         Finding {
             level: diagnostic.level.as_str(),
@@ -155,16 +151,22 @@ fn write_json(checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
             column: place.map(|place| place.column),
             end_line: place.map(|place| place.end_line),
             end_column: place.map(|place| place.end_column),
-            message: "",
-            help: None,
+            message: &diagnostic.message,
+            help: diagnostic.help.as_deref(),
         }
-    };
-    let errors = checked.diagnostics.iter().map(|diagnostic| Finding {
-        message: &diagnostic.message,
-        help: diagnostic.help.as_deref(),
-        ..finding(diagnostic)
-    });
-    let findings = Findings { units: checked.units, errors: errors.collect() };
+    }
+}
+
+/// The answer for a program.
+#[derive(Serialize)]
+struct Findings<'d> {
+    units: usize,
+    errors: Vec<Finding<'d>>,
+}
+
+fn write_json(checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
+    let errors = checked.diagnostics.iter().map(Finding::of).collect();
+    let findings = Findings { units: checked.units, errors };
     serde_json::to_writer(&mut *out, &findings)?;
     writeln!(out)
 }
@@ -176,8 +178,8 @@ mod tests {
 
     fn check(paths: &[PathBuf], json: bool) -> (u8, String) {
         let mut out = Vec::new();
-        let code = run(paths, json, &mut out);
-        (code, String::from_utf8(out).unwrap())
+        let exit = run(paths, json, style::Colour::Off, &mut out).unwrap();
+        (exit.code(), String::from_utf8(out).unwrap())
     }
 
     #[test]

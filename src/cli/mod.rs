@@ -45,7 +45,13 @@ pub fn run(errand: &Errand) -> Exit {
 
 fn do_locally(global: &Global, command: &Local) -> Exit {
     on_screen(global, |screen| match command {
-        Local::Check(_) => Err(Trouble::Words("cannot check yet".to_owned())),
+        Local::Check(args) => {
+            let mut out = Vec::new();
+            let exit = check::run(&args.paths, global.json, screen.style.colour, &mut out);
+            screen.say(&String::from_utf8_lossy(&out));
+            // Writing to memory does not fail.
+            Ok(exit.unwrap_or(Exit::Failed))
+        }
         Local::Demo | Local::DemoInit | Local::DemoServer(_) => {
             Err(Trouble::Words("there is no demo here".to_owned()))
         }

@@ -3,7 +3,7 @@
 //! Texts are looked up; groups of keys are compared with the few that were read last, because units that are
 //! alike stand together: the instances of a template, the files of one author.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::model::command::SyntaxError;
@@ -17,7 +17,7 @@ const REMEMBERED: usize = 6;
 #[derive(Debug, Default)]
 pub struct Pool {
     texts: HashMap<Box<str>, Text>,
-    lines: HashMap<Box<str>, Rc<str>>,
+    lines: HashSet<Rc<str>>,
     commands: Recent<Command>,
     /// `docs`.
     pub docs: Recent<Rc<[String]>>,
@@ -58,7 +58,7 @@ impl Pool {
             return known.clone();
         }
         let line: Rc<str> = text.into();
-        self.lines.insert(text.into(), line.clone());
+        self.lines.insert(line.clone());
         line
     }
 
