@@ -53,7 +53,7 @@ impl Init {
             Method::Show { unit } => {
                 let id = self.one(unit)?;
                 let status_text = self.status_texts.get(&id).map(String::as_str);
-                let mut details = view::unit_details(&self.engine, id, self.now, status_text);
+                let mut details = view::unit_details(&self.engine, id, self.times(), status_text);
                 details.last_output = self.logs.tail(slot(id));
                 self.reply(connection, &details);
             }
@@ -166,7 +166,11 @@ impl Init {
     }
 
     fn status_of(&self, id: UnitId) -> crate::control::wire::UnitStatus {
-        view::unit_status(&self.engine, id, self.now, self.status_texts.get(&id).map(String::as_str))
+        view::unit_status(&self.engine, id, self.times(), self.status_texts.get(&id).map(String::as_str))
+    }
+
+    fn times(&self) -> view::Times {
+        view::Times { now: self.now, started: self.started }
     }
 
     fn explain(&self, id: UnitId) -> Explanation {

@@ -9,8 +9,18 @@ use crate::model::time::Spoken;
 use crate::model::unit::{LogTarget, Program, Readiness, RestartOn, Stop};
 use crate::model::{Kind, Moment, UnitName};
 
+/// The time, and when this sexton began: a unit that nothing ever happened to has been as it is since then.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Now.
+    pub now: Moment,
+    /// When sexton began.
+    pub started: Moment,
+}
+
 /// One line of `list`.
-pub fn unit_status(engine: &Engine, id: UnitId, now: Moment, status_text: Option<&str>) -> UnitStatus {
+pub fn unit_status(engine: &Engine, id: UnitId, times: Times, status_text: Option<&str>) -> UnitStatus {
+    let Times { now, started } = times;
     let view = engine.unit(id);
     let kind = match view.unit().map(|unit| &unit.kind) {
         Some(Kind::Service(_)) => "service",
@@ -24,7 +34,7 @@ pub fn unit_status(engine: &Engine, id: UnitId, now: Moment, status_text: Option
         description: view.unit().map(|unit| unit.description.to_string()).unwrap_or_default(),
         state: view.phase().as_str().to_owned(),
         wanted: view.wanted().as_str().to_owned(),
-        since_usec: micros(now.since(view.since())),
+        since_usec: micros(now.since(view.since().max(started))),
         main_pid: view.main_pid().map(|pid| pid.get()),
         restarts: view.restarts(),
         reason: reason(engine, id, now),
@@ -55,9 +65,9 @@ fn reason(engine: &Engine, id: UnitId, now: Moment) -> Option<String> {
 }
 
 /// All of `show`, but for the last output, which only the logger's memory knows.
-pub fn unit_details(engine: &Engine, id: UnitId, now: Moment, status_text: Option<&str>) -> UnitDetails {
+pub fn unit_details(engine: &Engine, id: UnitId, times: Times, status_text: Option<&str>) -> UnitDetails {
     let mut details =
-        UnitDetails { status: unit_status(engine, id, now, status_text), ..UnitDetails::default() };
+        UnitDetails { status: unit_status(engine, id, times, status_text), ..UnitDetails::default() };
     let Some(unit) = engine.unit(id).unit() else { return details };
     details.source = unit.source.display().to_string();
     details.instance_file = unit.instance_file.as_ref().map(|path| path.display().to_string());
