@@ -9,6 +9,7 @@
 pub mod args;
 pub mod check;
 mod commands;
+mod demo;
 pub mod exit;
 pub mod render;
 pub mod screen;
@@ -52,9 +53,9 @@ fn do_locally(global: &Global, command: &Local) -> Exit {
             // Writing to memory does not fail.
             Ok(exit.unwrap_or(Exit::Failed))
         }
-        Local::Demo | Local::DemoInit | Local::DemoServer(_) => {
-            Err(Trouble::Words("there is no demo here".to_owned()))
-        }
+        Local::Demo => demo::demo(screen),
+        Local::DemoInit => Err(demo::become_init()),
+        Local::DemoServer(args) => Ok(demo::serve(args, screen)),
         Local::Completions(args) => {
             screen.say(&completions(args.shell));
             Ok(Exit::Done)

@@ -14,18 +14,15 @@ const LAST_WRITABLE_USEC: u64 = 253_402_300_799_999_999;
 /// decided it, that unit's last words, and how to learn more.
 pub fn report(style: &Style, report: &Report) -> String {
     if report.outcome == "done" {
-        let mut table = Table::new(&[Align::Left, Align::Left]);
-        for unit in &report.units {
-            table.row(vec![
-                (Ink::Strong, unit.name.clone()),
-                (Ink::of_state(&unit.state), state_in_words(unit)),
-            ]);
-        }
-        return table.render(style, 0);
+        return done(style, report);
     }
-    let head = format!("sexton: {}: ", report.outcome);
-    let words = style.wrap(&safe(&report.message), head.chars().count(), 2);
-    let mut out = format!("sexton: {}: {words}\n", style.paint(Ink::Bad, &safe(&report.outcome)));
+    // The message of a failure says that it is one; of what else can happen it says only why.
+    let (label, used) = match report.outcome.as_str() {
+        "failed" => (String::new(), 8),
+        outcome => (format!("{}: ", safe(outcome)), 10 + outcome.chars().count()),
+    };
+    let words = style.wrap(&safe(&report.message), used, 2);
+    let mut out = format!("{} {label}{words}\n", style.paint(Ink::Bad, "sexton:"));
     if !report.last_output.is_empty() {
         out += &output_lines(style, &report.last_output);
     }
@@ -33,6 +30,17 @@ pub fn report(style: &Style, report: &Report) -> String {
         Some(unit) if report.outcome == "failed" => out + &format!("  sexton why {}\n", safe(unit)),
         _ => out,
     }
+}
+
+fn done(style: &Style, report: &Report) -> String {
+    if report.units.is_empty() {
+        return format!("{}\n", safe(&report.message));
+    }
+    let mut table = Table::new(&[Align::Left, Align::Left]);
+    for unit in &report.units {
+        table.row(vec![(Ink::Strong, unit.name.clone()), (Ink::of_state(&unit.state), state_in_words(unit))]);
+    }
+    table.render(style, 0)
 }
 
 /// The answer to `why`: the first sentence, and what caused it below.
@@ -84,13 +92,15 @@ mod tests {
             report(&Style::PLAIN, &done),
             "store  ready for 3 min 5 s, pid 7\ncron   stopped for 0 ms\n"
         );
+        let nobody = Report { outcome: "done".into(), message: "shutting down".into(), ..Report::default() };
+        assert_eq!(report(&Style::PLAIN, &nobody), "shutting down\n");
     }
 
     #[test]
     fn what_failed_is_said_with_its_last_words_and_what_to_do() {
         let failed = Report {
             outcome: "failed".into(),
-            message: "web exited with code 1 before it was ready".into(),
+            message: "web failed: exited with code 1 before it was ready".into(),
             unit: Some("web".into()),
             last_output: vec!["\x1b[31mcannot bind".into()],
             units: vec![web()],
@@ -98,7 +108,7 @@ mod tests {
         assert_eq!(
             report(&Style { colour: Colour::Off, width: Some(40) }, &failed),
             "\
-sexton: failed: web exited with code 1
+sexton: web failed: exited with code 1
   before it was ready
   │ \\x1b[31mcannot bind
   sexton why web
