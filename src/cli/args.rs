@@ -14,6 +14,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use crate::model::{Signal, time};
 
 use super::Exit;
+use super::help::{command, help};
 
 /// A minimal init: reads declarative units, starts services in dependency order, reaps zombies, explains itself.
 #[derive(Debug, Parser)]
@@ -345,14 +346,6 @@ pub enum Errand {
 /// Names that sexton can be called by, each of which stands for the command of that name.
 const CALLED_BY: [&str; 3] = ["poweroff", "reboot", "halt"];
 
-/// The commands as `--help` lists them.
-const GROUPS: [(&str, &[&str]); 4] = [
-    ("Supervise", &["up", "init", "check", "demo"]),
-    ("Look", &["status", "list", "tree", "why", "show", "events"]),
-    ("Change", &["start", "stop", "restart", "signal", "reset"]),
-    ("End, and the rest", &["poweroff", "reboot", "halt", "completions"]),
-];
-
 /// Reads a command line, the program's name first.
 pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Parsed {
     let mut argv: Vec<OsString> = argv.into_iter().collect();
@@ -378,35 +371,9 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Parsed {
     Parsed::Errand(errand)
 }
 
-/// What `sexton --help` prints.
-fn help() -> String {
-    command().render_long_help().to_string()
-}
-
-/// The declaration, with the help that clap cannot make by itself: commands in groups, and the exit statuses.
-pub(crate) fn command() -> clap::Command {
-    let command = Line::command();
-    let mut groups = String::new();
-    for (heading, names) in GROUPS {
-        groups += &format!("\n{heading}:\n");
-        for name in names {
-            let about = command.find_subcommand(name).and_then(|c| c.get_about());
-            let about = about.map(ToString::to_string).unwrap_or_default();
-            groups += &format!("  {name:<12} {about}\n");
-        }
-    }
-    let mut statuses = String::from("Exit status:\n");
-    for exit in Exit::ALL {
-        statuses += &format!("  {}  {}\n", exit.code(), exit.words());
-    }
-    command.help_template(format!(
-        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{groups}\nOptions:\n{{options}}\n\n\
-         Examples:\n  sexton demo                     see it at work\n  \
-         sexton up ./units               supervise the units of a directory\n  \
-         sexton start web                start web, and what it needs before it\n  \
-         sexton why web                  why is web as it is?\n\n\
-         {statuses}\n`sexton COMMAND --help` says more of a command.\n"
-    ))
+/// The whole declaration, as it was derived.
+pub(super) fn declaration() -> clap::Command {
+    Line::command()
 }
 
 fn parse_signal(text: &str) -> Result<Signal, String> {
@@ -441,25 +408,6 @@ mod tests {
             Errand::Say { text, exit: Exit::Usage } => text,
             other => panic!("{line}: {other:?}"),
         }
-    }
-
-    #[test]
-    fn the_declaration_is_sound() {
-        command().debug_assert();
-    }
-
-    #[test]
-    fn help_names_every_command_once_in_its_group_and_every_exit_status() {
-        let text = help();
-        for command in command().get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
-            let line = format!("\n  {:<12} ", command.get_name());
-            assert_eq!(text.matches(&line).count(), 1, "{}\n{text}", command.get_name());
-        }
-        for exit in Exit::ALL {
-            assert!(text.contains(&format!("\n  {}  {}\n", exit.code(), exit.words())), "{text}");
-        }
-        assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
-        assert!(!text.contains("demo-server"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod check;
 mod commands;
 mod demo;
 pub mod exit;
+mod help;
 pub mod render;
 pub mod screen;
 pub mod style;
@@ -106,7 +107,7 @@ fn completions(shell: Shell) -> String {
         Shell::Fish => clap_complete::Shell::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut args::command(), "sexton", &mut script);
+    clap_complete::generate(shell, &mut help::command(), "sexton", &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 
@@ -126,7 +127,7 @@ mod tests {
     fn completions_know_every_command_that_help_shows() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let script = completions(shell);
-            for command in args::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            for command in help::command().get_subcommands().filter(|command| !command.is_hide_set()) {
                 assert!(script.contains(command.get_name()), "{shell:?}: {}", command.get_name());
             }
         }

@@ -1,0 +1,67 @@
+//! `sexton --help`: what clap cannot lay out by itself, the commands in groups and the exit statuses.
+
+use super::Exit;
+use super::args::declaration;
+
+/// The commands as `--help` lists them.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Supervise", &["up", "init", "check", "demo"]),
+    ("Look", &["status", "list", "tree", "why", "show", "events"]),
+    ("Change", &["start", "stop", "restart", "signal", "reset"]),
+    ("End, and the rest", &["poweroff", "reboot", "halt", "completions"]),
+];
+
+/// What `sexton --help` prints.
+pub(super) fn help() -> String {
+    command().render_long_help().to_string()
+}
+
+/// The declaration, with the help that clap cannot make by itself: commands in groups, and the exit statuses.
+pub(super) fn command() -> clap::Command {
+    let command = declaration();
+    let mut groups = String::new();
+    for (heading, names) in GROUPS {
+        groups += &format!("\n{heading}:\n");
+        for name in names {
+            let about = command.find_subcommand(name).and_then(|c| c.get_about());
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            groups += &format!("  {name:<12} {about}\n");
+        }
+    }
+    let mut statuses = String::from("Exit status:\n");
+    for exit in Exit::ALL {
+        statuses += &format!("  {}  {}\n", exit.code(), exit.words());
+    }
+    command.help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{groups}\nOptions:\n{{options}}\n\n\
+         Examples:\n  sexton demo                     see it at work\n  \
+         sexton up ./units               supervise the units of a directory\n  \
+         sexton start web                start web, and what it needs before it\n  \
+         sexton why web                  why is web as it is?\n\n\
+         {statuses}\n`sexton COMMAND --help` says more of a command.\n"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declaration_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_command_once_in_its_group_and_every_exit_status() {
+        let text = help();
+        for command in command().get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
+            let line = format!("\n  {:<12} ", command.get_name());
+            assert_eq!(text.matches(&line).count(), 1, "{}\n{text}", command.get_name());
+        }
+        for exit in Exit::ALL {
+            assert!(text.contains(&format!("\n  {}  {}\n", exit.code(), exit.words())), "{text}");
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+        assert!(!text.contains("demo-server"));
+    }
+}
