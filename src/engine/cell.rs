@@ -155,9 +155,13 @@ impl Cell {
 
     /// It is up, or on its way, and is meant to stay: the units it needs are refused a stop.
     pub(crate) fn is_live(&self) -> bool {
-        self.wanted == Wanted::Up
-            && self.doom.is_none()
-            && !matches!(self.state, State::Failed | State::Done | State::Skipped)
+        let lasting = match self.state {
+            State::Failed => false,
+            // Done once is done; held down by a restart it will run again.
+            State::Done | State::Skipped => self.holds > 0,
+            _ => true,
+        };
+        self.wanted == Wanted::Up && self.doom.is_none() && lasting
     }
 
     /// It has to end, whatever for.
@@ -178,7 +182,8 @@ impl Cell {
     pub(crate) fn compute_standing(&self) -> Standing {
         let up = matches!(self.state, State::Ready { .. } | State::Done | State::Skipped);
         let settled = up || matches!(self.state, State::Failed | State::Backoff);
-        let active = self.state.is_active();
+        // What is done runs nothing, but its post-stop hooks may count on what it needs.
+        let active = self.state.is_active() || (self.state == State::Done && self.goes_down());
         Standing {
             satisfied: up && !self.goes_down(),
             unsettled: self.wanted == Wanted::Up && self.doom.is_none() && !settled,

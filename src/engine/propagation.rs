@@ -7,7 +7,7 @@ use super::cell::Standing;
 use super::effect::Effect;
 use super::event::UnitId;
 use super::graph::EdgeKind;
-use super::state::{State, Wanted};
+use super::state::{Process, State, Wanted};
 use super::transaction::Step;
 use super::transition::Input;
 use super::{Engine, Phase};
@@ -119,7 +119,15 @@ impl Engine {
         let cell = self.cell_mut(unit);
         cell.queued = false;
         if cell.goes_down() {
-            let idle = matches!(cell.state, State::Waiting { .. } | State::Backoff);
+            // Before its main process runs nobody relies on it, and what it has begun must not go on.
+            let idle = matches!(
+                cell.state,
+                State::Waiting { .. }
+                    | State::Backoff
+                    | State::Inspecting { .. }
+                    | State::Preparing { .. }
+                    | State::Starting { main: Process::Ordered(_) | Process::Deferred(_), .. }
+            );
             let doomed_at_rest = matches!(cell.state, State::Stopped) && cell.doom.is_some();
             let at_rest = matches!(cell.state, State::Stopped | State::Failed);
             let free = cell.needed_by_active == 0 && cell.order_stopping == 0;

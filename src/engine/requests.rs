@@ -67,11 +67,12 @@ impl Engine {
         }
         self.wish_up(id, &scope, units, Reason::Start);
         let (goal, answer) = (Wanted::Up, Answer::Owed);
-        let (to_stop, to_start) = (Vec::new(), scope.hard);
+        let (to_stop, to_start) = (Vec::new(), scope.hard.clone());
         self.begin_transaction(
             id,
             Transaction { goal, step: Step::Starting, to_stop, to_start, remaining: 0, answer },
         );
+        self.follow_needs_down(&scope);
         self.fail_what_cannot(id);
         None
     }
@@ -169,6 +170,35 @@ impl Engine {
         }
     }
 
+    /// A unit that was going down is wished up again while a restart still stops what it needs: it, and what
+    /// needs it, join that restart, or each would wait for the other.
+    fn follow_needs_down(&mut self, scope: &StartScope) {
+        for unit in scope.hard.iter().chain(&scope.soft).copied() {
+            self.follow_its_needs_down(unit);
+        }
+    }
+
+    fn follow_its_needs_down(&mut self, unit: UnitId) {
+        let cell = self.cell(unit);
+        if !cell.standing.active || cell.goes_down() {
+            return;
+        }
+        let edges = self.graph.outgoing(unit);
+        self.tally.work += edges.len() as u64;
+        let needs = edges.iter().filter(|edge| edge.kind == EdgeKind::Needs).map(|edge| edge.unit);
+        let restarts = needs.flat_map(|need| self.cell(need).requests.iter()).filter(|(id, step)| {
+            let transaction = self.transactions.get(id);
+            *step == Step::Stopping
+                && transaction.is_some_and(|t| t.goal == Wanted::Up && t.step == Step::Stopping)
+        });
+        let Some((id, _)) = restarts.copied().next() else { return };
+        let mut units = vec![unit];
+        self.follow_dependents(&mut units);
+        for unit in units {
+            self.join_stops(id, unit);
+        }
+    }
+
     fn stop(&mut self, id: RequestId, units: &[UnitId], dependents: Dependents) -> Option<Outcome> {
         let mut to_stop = unique(units);
         match dependents {
@@ -234,6 +264,7 @@ impl Engine {
         for unit in to_stop.iter().copied() {
             self.cell_mut(unit).holds += 1;
             self.refresh(unit);
+            self.look_at(unit);
         }
         self.wish_up(id, &scope, units, Reason::Restart);
         for unit in to_stop.iter().copied() {
@@ -243,6 +274,7 @@ impl Engine {
         let to_start = unique(&scope.hard);
         let (goal, step, answer) = (Wanted::Up, Step::Stopping, Answer::Owed);
         self.begin_transaction(id, Transaction { goal, step, to_stop, to_start, remaining: 0, answer });
+        self.follow_needs_down(&scope);
         None
     }
 

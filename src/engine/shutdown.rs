@@ -51,9 +51,11 @@ enum Stage {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Haste {
-    /// Everything gets the time its unit gives it.
+    /// An essential unit began it; nobody has asked for it yet.
     None,
-    /// A second wish came: KILL.
+    /// Somebody asked for it; everything gets the time its unit gives it.
+    Asked,
+    /// Somebody asked again: KILL.
     Hurried,
 }
 
@@ -80,9 +82,12 @@ impl Engine {
         if let Some(mut closing) = self.closing {
             if decided.is_none() && !closing.is_over() {
                 closing.how = how;
-                closing.haste = Haste::Hurried;
+                let first = closing.haste == Haste::None;
+                closing.haste = if first { Haste::Asked } else { Haste::Hurried };
                 self.closing = Some(closing);
-                self.hurry();
+                if !first {
+                    self.hurry();
+                }
             }
             return;
         }
@@ -90,7 +95,8 @@ impl Engine {
         let end = self.now + self.options.shutdown_timeout;
         let (decided_by, code) = decided.map_or((None, 0), |(unit, code)| (Some(unit), code));
         let until = end - share.saturating_mul(2);
-        let (stage, haste) = (Stage::Units, Haste::None);
+        let stage = Stage::Units;
+        let haste = if decided.is_some() { Haste::None } else { Haste::Asked };
         self.closing = Some(Closing { how, code, decided_by, stage, until, end, haste });
         for id in self.transactions.keys().copied().collect::<Vec<_>>() {
             self.conclude(id, Outcome::ShuttingDown);

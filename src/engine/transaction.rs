@@ -61,6 +61,23 @@ impl Engine {
         self.count_missing(id);
     }
 
+    /// Another unit is held down by a restart that still stops.
+    pub(super) fn join_stops(&mut self, id: RequestId, unit: UnitId) {
+        let cell = self.cell_mut(unit);
+        if cell.requests.contains(&(id, Step::Stopping)) {
+            return;
+        }
+        cell.requests.push((id, Step::Stopping));
+        cell.holds += 1;
+        let missing = u32::from(!cell.standing.down);
+        if let Some(transaction) = self.transactions.get_mut(&id) {
+            transaction.to_stop.push(unit);
+            transaction.remaining += missing;
+        }
+        self.refresh(unit);
+        self.look_at(unit);
+    }
+
     /// Counts who is missing from the present step.
     fn count_missing(&mut self, id: RequestId) {
         let Engine { transactions, cells, ripe, tally, .. } = self;

@@ -1,0 +1,41 @@
+//! Runs the engine's simulation from a seed: `cargo run --release --example simulate -- --seed 1 --runs 100000`.
+//!
+//! It is the same code as the test suite's; a failing seed is printed with its whole trace.
+
+#![allow(clippy::print_stdout, clippy::disallowed_macros, reason = "a command for people at a terminal")]
+
+#[path = "../tests/simulation/chance.rs"]
+mod chance;
+#[allow(dead_code, reason = "the test binary uses the rest")]
+#[path = "../tests/simulation/graphs.rs"]
+mod graphs;
+#[path = "../tests/simulation/laws.rs"]
+mod laws;
+#[path = "../tests/simulation/world.rs"]
+mod world;
+
+use std::process::ExitCode;
+
+use world::{Tracing, run};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    let number = |flag: &str, default: u64| {
+        let place = arguments.iter().position(|argument| argument == flag);
+        place.and_then(|place| arguments.get(place + 1)?.parse().ok()).unwrap_or(default)
+    };
+    let (seed, runs) = (number("--seed", 0), number("--runs", 100_000));
+    let mut n_steps: u64 = 0;
+    for seed in seed..seed.saturating_add(runs) {
+        match run(seed, Tracing::Off) {
+            Ok(steps) => n_steps += u64::from(steps),
+            Err(violation) => {
+                let trace = run(seed, Tracing::On).err().map(|violation| violation.trace).unwrap_or_default();
+                println!("{}\nseed {seed}: {}", trace.join("\n"), violation.words);
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    println!("{runs} runs from seed {seed}, {n_steps} steps: every law held");
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,161 @@
+//! Units by chance: small graphs with everything in them that the engine knows.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use sexton::model::unit::{
+    Entry, Hook, Hooks, Kill, Kind, LogTarget, OnFailure, Process, Program, Readiness, Ready, Require,
+    Restart, RestartOn, Stop, StopStep, Unit,
+};
+use sexton::model::{Command, Signal, Text, UnitName};
+
+use super::chance::Chance;
+
+pub(crate) fn name(index: usize) -> UnitName {
+    UnitName::parse(&format!("u{index}")).expect("a name")
+}
+
+/// A graph of up to eight units. Edges lead to units of lower numbers, so there is no cycle but by a whim.
+pub(crate) fn entries(chance: &mut Chance) -> Vec<Entry> {
+    let n_units = 1 + chance.below(8) as usize;
+    (0..n_units).map(|index| entry(chance, index, n_units)).collect()
+}
+
+fn entry(chance: &mut Chance, index: usize, n_units: usize) -> Entry {
+    if chance.percent(3) {
+        return Entry::Broken { name: name(index), words: "a.toml:1:1: unknown key".into() };
+    }
+    let lower = |chance: &mut Chance, percent: u64| -> Rc<[UnitName]> {
+        (0..index).filter(|_| chance.percent(percent)).map(name).collect()
+    };
+    let mut needs = lower(chance, 25);
+    if chance.percent(1) {
+        // A name that nobody has, or a cycle: both make the unit defective.
+        needs = [name(n_units + 1 - chance.below(3) as usize)].into();
+    }
+    let wants = lower(chance, 12);
+    let after = lower(chance, 12);
+    let before: Rc<[UnitName]> =
+        if chance.percent(5) { ((index + 1)..n_units).map(name).take(1).collect() } else { Rc::new([]) };
+    let conflicts: Rc<[UnitName]> =
+        if chance.percent(5) { [name(chance.below(n_units as u64) as usize)].into() } else { Rc::new([]) };
+    let kind = match chance.below(10) {
+        0..7 => Kind::Service(Rc::new(program(chance))),
+        7 | 8 => Kind::Task(Rc::new(program(chance))),
+        _ => Kind::Target,
+    };
+    let source = Path::new("/units/u.toml").into();
+    Entry::Unit(Rc::new(Unit {
+        name: name(index),
+        description: "".into(),
+        docs: Rc::new([]),
+        source,
+        instance_file: None,
+        needs,
+        wants,
+        after,
+        before,
+        conflicts,
+        manual: false,
+        essential: chance.percent(2),
+        kind,
+    }))
+}
+
+fn text(text: &str) -> Text {
+    Text::parse(text).expect("a text")
+}
+
+fn command() -> Command {
+    Command::new(vec![text("x")]).expect("a command")
+}
+
+/// A plain service of this name and needs, for graphs made by hand.
+pub(crate) fn service(index: usize, needs: &[usize]) -> Entry {
+    let mut chance = Chance::new(7);
+    let mut program = program(&mut chance);
+    program.hooks = Rc::default();
+    program.require = Rc::default();
+    program.process = Rc::default();
+    program.ready = Rc::new(Ready::default());
+    program.stop = Rc::new(Stop::default());
+    Entry::Unit(Rc::new(Unit {
+        name: name(index),
+        description: "".into(),
+        docs: Rc::new([]),
+        source: Path::new("/units/u.toml").into(),
+        instance_file: None,
+        needs: needs.iter().map(|index| name(*index)).collect(),
+        wants: Rc::new([]),
+        after: Rc::new([]),
+        before: Rc::new([]),
+        conflicts: Rc::new([]),
+        manual: false,
+        essential: false,
+        kind: Kind::Service(Rc::new(program)),
+    }))
+}
+
+fn hooks_of(chance: &mut Chance, percent: u64) -> Vec<Hook> {
+    let n_hooks = if chance.percent(percent) { 1 + chance.below(2) } else { 0 };
+    let hook = |chance: &mut Chance| Hook {
+        exec: command(),
+        creates: None,
+        timeout: Duration::from_millis(100 + chance.below(3000)),
+        on_failure: if chance.percent(50) { OnFailure::Fail } else { OnFailure::Continue },
+        run_as: None,
+    };
+    (0..n_hooks).map(|_| hook(chance)).collect()
+}
+
+fn program(chance: &mut Chance) -> Program {
+    let hooks = Hooks {
+        prepare: hooks_of(chance, 10),
+        pre_start: hooks_of(chance, 15),
+        post_start: hooks_of(chance, 15),
+        post_stop: hooks_of(chance, 15),
+    };
+    let require = Require { condition: chance.percent(10).then(command), ..Require::default() };
+    let process = Process { pid_file: chance.percent(12).then(|| text("/run/pid")), ..Process::default() };
+    let how = if chance.percent(50) { Readiness::Exec } else { Readiness::Notify };
+    let ready = Ready { how, timeout: Duration::from_millis(500 + chance.below(8000)), ..Ready::default() };
+    let step = |chance: &mut Chance| StopStep {
+        signal: if chance.percent(50) { Signal::TERM } else { Signal::INT },
+        wait: Duration::from_millis(chance.below(3000)),
+    };
+    let stop = Stop {
+        exec: chance.percent(15).then(command),
+        exec_timeout: Duration::from_millis(200 + chance.below(3000)),
+        steps: (0..chance.below(3)).map(|_| step(chance)).collect(),
+        kill: match chance.below(20) {
+            0 => Kill::Never,
+            1 | 2 => Kill::Process,
+            _ => Kill::Group,
+        },
+        ..Stop::default()
+    };
+    let restart = Restart {
+        on: [RestartOn::Failure, RestartOn::Failure, RestartOn::Always, RestartOn::Never]
+            [chance.below(4) as usize],
+        codes_final: if chance.percent(20) { vec![78] } else { Vec::new() },
+        delay: if chance.percent(30) { Duration::ZERO } else { Duration::from_millis(chance.below(2000)) },
+        max_delay: Duration::from_secs(5),
+        jitter: chance.below(1001) as u32,
+        stable: Duration::from_secs(1 + chance.below(5)),
+        limit: chance.below(6) as u32,
+        window: Duration::from_secs(1 + chance.below(30)),
+        ..Restart::default()
+    };
+    Program {
+        exec: command(),
+        process: Rc::new(process),
+        require: Rc::new(require),
+        dirs: Rc::new([]),
+        hooks: Rc::new(hooks),
+        ready: Rc::new(ready),
+        stop: Rc::new(stop),
+        restart: Rc::new(restart),
+        log: LogTarget::Default,
+    }
+}

@@ -1,0 +1,531 @@
+//! The laws, checked from outside: own books of processes, phases and requests, kept from events and effects.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use sexton::engine::{Effect, Engine, Event, Outcome, Phase, Request, RequestId, Role, UnitId, Wanted};
+use sexton::model::unit::{Entry, Kill, Kind, OnFailure, RestartOn};
+use sexton::model::{Moment, Pid, Signal};
+
+use super::world::ready_by_exec;
+
+/// What the books say of one unit.
+#[derive(Default)]
+struct Books {
+    needs: Vec<usize>,
+    order: Vec<usize>,
+    needed_by: Vec<usize>,
+    conflicts: Vec<usize>,
+    /// Orders to spawn without an answer.
+    ordered: Vec<Role>,
+    running: BTreeMap<Pid, Role>,
+    main: Option<Pid>,
+    shown: bool,
+    named: bool,
+    hooks_done: u16,
+    task_ok: bool,
+    was_ready: bool,
+    /// It began to prepare from waiting, not after a deferral.
+    afresh: bool,
+    /// The present run was told to stop.
+    told: bool,
+    restarts: Vec<Moment>,
+    comes_back: bool,
+    /// The present stop began after the shutdown had.
+    in_shutdown: bool,
+    /// The group of the main process that ended last.
+    last_group: Option<Pid>,
+}
+
+struct Asked {
+    request: Request,
+    answered: u32,
+}
+
+pub(crate) struct Laws {
+    entries: Vec<Entry>,
+    books: Vec<Books>,
+    phases: Vec<Phase>,
+    requests: BTreeMap<RequestId, Asked>,
+    latest: Option<RequestId>,
+    now: Moment,
+    timeout: Duration,
+    deadline: Option<Moment>,
+    asked: bool,
+    hurried: bool,
+    ended: bool,
+    given_up: bool,
+}
+
+type Verdict = Result<(), String>;
+
+fn law(number: u32, words: String) -> Verdict {
+    Err(format!("law {number}: {words}"))
+}
+
+impl Laws {
+    pub(crate) fn new(entries: &[Entry], engine: &Engine, timeout: Duration) -> Laws {
+        let place = |name: &sexton::model::UnitName| entries.iter().position(|entry| entry.name() == name);
+        let mut books: Vec<Books> = entries.iter().map(|_| Books::default()).collect();
+        for (index, entry) in entries.iter().enumerate() {
+            let Entry::Unit(unit) = entry else { continue };
+            books[index].needs = unit.needs.iter().filter_map(place).collect();
+            books[index].order = unit.wants.iter().chain(unit.after.iter()).filter_map(place).collect();
+            for other in unit.needs.iter().filter_map(place) {
+                books[other].needed_by.push(index);
+            }
+            for other in unit.before.iter().filter_map(place) {
+                books[other].order.push(index);
+            }
+            for other in unit.conflicts.iter().filter_map(place).filter(|other| *other != index) {
+                books[index].conflicts.push(other);
+                books[other].conflicts.push(index);
+            }
+        }
+        Laws {
+            phases: engine.ids().map(|unit| engine.unit(unit).phase()).collect(),
+            entries: entries.to_vec(),
+            books,
+            requests: BTreeMap::new(),
+            latest: None,
+            now: Moment::default(),
+            timeout,
+            deadline: None,
+            asked: false,
+            hurried: false,
+            ended: false,
+            given_up: false,
+        }
+    }
+
+    /// The daemon's own child, of which the engine learns next.
+    pub(crate) fn adopted(&mut self, unit: UnitId, pid: Pid) {
+        self.books[unit.index()].running.insert(pid, Role::Main);
+    }
+
+    /// Takes an event into the books before the engine sees it.
+    pub(crate) fn before(&mut self, event: &Event, now: Moment) {
+        self.now = now;
+        self.latest = None;
+        match event {
+            Event::Requested { id, request } => {
+                self.latest = Some(*id);
+                self.requests.insert(*id, Asked { request: request.clone(), answered: 0 });
+                match request {
+                    Request::Shutdown(_) => self.hurried = std::mem::replace(&mut self.asked, true),
+                    Request::Signal { .. } | Request::Stop { .. } => {}
+                    _ => self.books.iter_mut().for_each(|book| book.restarts.clear()),
+                }
+            }
+            Event::Spawned { unit, role, pid } => {
+                let ready = ready_by_exec(&self.entries[unit.index()]);
+                let book = &mut self.books[unit.index()];
+                book.ordered.retain(|ordered| ordered != role);
+                book.running.insert(*pid, *role);
+                if *role == Role::Main {
+                    book.main = Some(*pid);
+                    (book.shown, book.named, book.hooks_done, book.task_ok) = (ready, false, 0, false);
+                }
+            }
+            Event::SpawnFailed { unit, role, error } => {
+                let fails = !error.is_transient();
+                let passed_over = self.passes_over(unit.index(), *role);
+                let book = &mut self.books[unit.index()];
+                book.ordered.retain(|ordered| ordered != role);
+                if let (Role::PostStart(_), true, true) = (role, fails, passed_over) {
+                    book.hooks_done += 1;
+                }
+            }
+            Event::Exited { unit, role, pid, status } => {
+                self.exited(unit.index(), *role, *pid, status.is_success())
+            }
+            Event::BecameReady { unit } => self.books[unit.index()].shown = true,
+            Event::MainPidChanged { unit, pid } => {
+                let book = &mut self.books[unit.index()];
+                book.main = Some(*pid);
+                book.named = true;
+            }
+            Event::Inspected { .. }
+            | Event::TimeoutExtended { .. }
+            | Event::GroupGone { .. }
+            | Event::NobodyLeft
+            | Event::Tick => {}
+        }
+    }
+
+    fn exited(&mut self, unit: usize, role: Role, pid: Pid, success: bool) {
+        let passed_over = self.passes_over(unit, role);
+        let is_task = matches!(&self.entries[unit], Entry::Unit(unit) if unit.is_task());
+        let book = &mut self.books[unit];
+        book.running.remove(&pid);
+        if book.main == Some(pid) && role == Role::Main {
+            book.main = None;
+            book.last_group = Some(pid);
+            book.task_ok = is_task && success;
+        }
+        if let (Role::PostStart(_), true) = (role, success || passed_over) {
+            book.hooks_done += 1;
+        }
+    }
+
+    fn passes_over(&self, unit: usize, role: Role) -> bool {
+        let Entry::Unit(unit) = &self.entries[unit] else { return false };
+        let Role::PostStart(place) = role else { return false };
+        let hook = unit.program().and_then(|program| program.hooks.post_start.get(usize::from(place)));
+        hook.is_some_and(|hook| hook.on_failure == OnFailure::Continue)
+    }
+
+    /// Looks at what the engine orders.
+    pub(crate) fn after(
+        &mut self,
+        effects: &[Effect],
+        engine: &Engine,
+        now: Moment,
+        groups: &[Pid],
+    ) -> Verdict {
+        if effects.len() > 60 * (self.entries.len() + 1) {
+            return law(7, format!("{} effects in one step", effects.len()));
+        }
+        self.given_up = engine.tally().given_up > 0;
+        let mut unsettled_at_start = BTreeSet::new();
+        for effect in effects {
+            match effect {
+                Effect::Inspect { unit } => {
+                    self.check_start(unit.index(), None)?;
+                    self.check_restarts(unit.index())?;
+                    for other in &self.books[unit.index()].order {
+                        if self.books[unit.index()].afresh && is_unsettled(self.phases[*other]) {
+                            unsettled_at_start.insert((unit.index(), *other));
+                        }
+                    }
+                }
+                Effect::Spawn { unit, role, main, .. } => {
+                    self.check_spawn(unit.index(), *role, *main)?;
+                    self.books[unit.index()].ordered.push(*role);
+                }
+                Effect::Signal { unit, pid, signal, .. } => self.check_signal(unit.index(), *pid, *signal)?,
+                Effect::Changed { unit, from, to, failure } => {
+                    self.check_change(unit.index(), *from, *to, engine, groups)?;
+                    if (*to == Phase::Failed) != failure.is_some() && *to != Phase::Backoff {
+                        return law(0, format!("u{} {to} with failure {failure:?}", unit.index()));
+                    }
+                }
+                Effect::Reply { id, outcome } => self.check_reply(*id, outcome, effects.len())?,
+                Effect::Exit { .. } => self.ended = true,
+                _ => {}
+            }
+        }
+        for (unit, other) in unsettled_at_start {
+            // What is to go down again, but has to wait for its turn, settles nothing by waiting.
+            let wanted = engine.unit(UnitId::from_index(other)).wanted();
+            if is_unsettled(self.phases[other]) && wanted == Wanted::Up && !self.is_doomed(other) {
+                return law(
+                    2,
+                    format!("u{unit} starts while u{other}, which it comes after, is {}", self.phases[other]),
+                );
+            }
+        }
+        for (index, unit) in engine.ids().enumerate() {
+            if engine.unit(unit).phase() != self.phases[index] {
+                return law(0, format!("u{index}: a change of phase was not told"));
+            }
+        }
+        if engine.is_shutting_down() {
+            self.deadline.get_or_insert(now + self.timeout);
+        }
+        self.check_time(engine, now)
+    }
+
+    fn check_time(&self, engine: &Engine, now: Moment) -> Verdict {
+        if self.deadline.is_some_and(|deadline| now >= deadline) && !self.ended {
+            return law(9, "the shutdown did not end by its deadline".into());
+        }
+        let tally = engine.tally();
+        if tally.impossible > 0 && tally.given_up == 0 && self.deadline.is_none() {
+            return law(0, "an input met a state in which it cannot happen".into());
+        }
+        Ok(())
+    }
+
+    fn check_start(&self, unit: usize, role: Option<Role>) -> Verdict {
+        if self.deadline.is_some() {
+            return law(9, format!("u{unit} starts {role:?} in a shutdown"));
+        }
+        for need in &self.books[unit].needs {
+            if !self.is_up(*need) {
+                return law(2, format!("u{unit} starts {role:?} while u{need}, which it needs, is not up"));
+            }
+        }
+        for other in &self.books[unit].conflicts {
+            if !self.books[*other].running.is_empty() && !self.given_up {
+                return law(0, format!("u{unit} starts while u{other}, with which it conflicts, runs"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Up by the books: what the engine says, borne out by what happened.
+    fn is_up(&self, unit: usize) -> bool {
+        matches!(self.phases[unit], Phase::Ready | Phase::Done | Phase::Skipped)
+    }
+
+    /// Something that it needs, however far away, is down for good.
+    fn is_doomed(&self, unit: usize) -> bool {
+        let mut seen = BTreeSet::from([unit]);
+        let mut next = vec![unit];
+        while let Some(unit) = next.pop() {
+            for need in self.books[unit].needs.iter().copied().filter(|need| seen.insert(*need)) {
+                if matches!(self.phases[need], Phase::Failed | Phase::Stopped) {
+                    return true;
+                }
+                next.push(need);
+            }
+        }
+        false
+    }
+
+    fn check_spawn(&mut self, unit: usize, role: Role, main: Option<Pid>) -> Verdict {
+        match role {
+            Role::Condition | Role::Prepare(_) | Role::PreStart(_) => self.check_start(unit, Some(role))?,
+            Role::Main => {
+                self.check_start(unit, Some(role))?;
+                let book = &self.books[unit];
+                let runs = book.running.values().any(|role| *role == Role::Main);
+                if runs || book.ordered.contains(&Role::Main) {
+                    return law(1, format!("a second main process of u{unit}"));
+                }
+            }
+            Role::StopCommand => self.check_stop(unit)?,
+            Role::PostStart(_) | Role::PostStop(_) => {}
+        }
+        if main.is_some_and(|pid| self.books[unit].main != Some(pid)) {
+            return law(0, format!("u{unit}: {role} is told of a wrong main process"));
+        }
+        Ok(())
+    }
+
+    fn check_signal(&mut self, unit: usize, pid: Pid, signal: Signal) -> Verdict {
+        if !self.books[unit].running.contains_key(&pid) {
+            return law(6, format!("{signal} to {pid}, which is no process of u{unit}"));
+        }
+        if signal == Signal::USR1 || self.books[unit].main != Some(pid) {
+            return Ok(());
+        }
+        if let (Signal::KILL, Entry::Unit(own)) = (signal, &self.entries[unit])
+            && own.program().is_some_and(|program| program.stop.kill == Kill::Never)
+        {
+            return law(0, format!("KILL to u{unit}, which is never killed"));
+        }
+        self.check_stop(unit)
+    }
+
+    /// A unit that was up is told to stop: nothing that needs it may run.
+    fn check_stop(&mut self, unit: usize) -> Verdict {
+        let told = std::mem::replace(&mut self.books[unit].told, true);
+        // A process that outlives KILL is waited for no longer.
+        if told || self.given_up || !self.books[unit].was_ready || self.hurried {
+            return Ok(());
+        }
+        let runs = |other: usize| {
+            let book = &self.books[other];
+            let target = matches!(&self.entries[other], Entry::Unit(unit) if unit.kind == Kind::Target);
+            !book.running.is_empty() || (target && self.phases[other] == Phase::Ready)
+        };
+        if let Some(other) = self.books[unit].needed_by.iter().find(|other| runs(**other)) {
+            return law(3, format!("u{unit} is told to stop while u{other} needs it and runs"));
+        }
+        let later = (0..self.books.len()).filter(|other| self.books[*other].order.contains(&unit));
+        for other in later {
+            if self.books[unit].in_shutdown && runs(other) {
+                return law(3, format!("u{unit} is told to stop before u{other}, which comes after it"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_change(
+        &mut self,
+        unit: usize,
+        from: Phase,
+        to: Phase,
+        engine: &Engine,
+        groups: &[Pid],
+    ) -> Verdict {
+        if self.phases[unit] != from {
+            return law(0, format!("u{unit} was {} and not {from}", self.phases[unit]));
+        }
+        self.phases[unit] = to;
+        if to == Phase::Ready || to == Phase::Done {
+            self.check_truth(unit, to)?;
+        }
+        let shutdown = self.deadline.is_some();
+        let by_itself = self.latest.is_none();
+        let book = &mut self.books[unit];
+        if !matches!(from, Phase::Stopping | Phase::Killing | Phase::CleaningUp) {
+            book.in_shutdown = shutdown;
+        }
+        match to {
+            Phase::Preparing => book.afresh = from == Phase::Waiting,
+            Phase::Ready => book.was_ready = true,
+            Phase::Starting => (book.was_ready, book.told) = (false, false),
+            Phase::Waiting => {
+                book.comes_back = by_itself && matches!(from, Phase::Backoff | Phase::CleaningUp);
+            }
+            Phase::Stopped | Phase::Failed | Phase::Backoff | Phase::Done | Phase::Skipped => {
+                let left = !book.running.is_empty() || !book.ordered.is_empty();
+                if left && engine.tally().given_up == 0 {
+                    return law(
+                        6,
+                        format!("u{unit} is {to} and has processes: {:?} {:?}", book.running, book.ordered),
+                    );
+                }
+                let own = engine.unit(UnitId::from_index(unit));
+                let kills = own.unit().and_then(|u| u.program()).is_some_and(|p| p.stop.kill == Kill::Group);
+                let last = groups.iter().any(|group| self.books[unit].last_group == Some(*group));
+                if kills && last && engine.tally().given_up == 0 {
+                    return law(6, format!("u{unit} is {to} and left somebody in its group"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Nobody is said to be up whose processes say otherwise.
+    fn check_truth(&self, unit: usize, to: Phase) -> Verdict {
+        let Entry::Unit(own) = &self.entries[unit] else {
+            return law(0, format!("u{unit} is broken and {to}"));
+        };
+        let book = &self.books[unit];
+        match (&own.kind, to) {
+            (Kind::Target, _) => match book.needs.iter().find(|need| !self.is_up(**need)) {
+                Some(need) => law(2, format!("u{unit} is ready without u{need}")),
+                None => Ok(()),
+            },
+            (Kind::Service(program), Phase::Ready) => {
+                let named = program.process.pid_file.is_none() || book.named;
+                let shown = book.shown
+                    || ready_by_exec(&self.entries[unit])
+                    || program.ready.how == sexton::model::unit::Readiness::Exec;
+                let hooks = self.given_up || usize::from(book.hooks_done) == program.hooks.post_start.len();
+                if book.main.is_none() || !named || !shown || !hooks {
+                    return law(
+                        2,
+                        format!(
+                            "u{unit} is called ready, main {:?}, named {named}, shown {shown}, hooks {hooks}",
+                            book.main
+                        ),
+                    );
+                }
+                Ok(())
+            }
+            (Kind::Task(_), Phase::Done) if book.task_ok => Ok(()),
+            _ => law(2, format!("u{unit} is called {to}")),
+        }
+    }
+
+    fn check_restarts(&mut self, unit: usize) -> Verdict {
+        let now = self.now;
+        let Entry::Unit(own) = &self.entries[unit] else { return Ok(()) };
+        let Some(program) = own.program() else { return Ok(()) };
+        let (limit, window) = (program.restart.limit as usize, program.restart.window);
+        let never = program.restart.on == RestartOn::Never;
+        let book = &mut self.books[unit];
+        if !std::mem::take(&mut book.comes_back) {
+            return Ok(());
+        }
+        book.restarts.retain(|at| *at + window > now);
+        book.restarts.push(now);
+        if book.restarts.len() > limit || never {
+            return law(
+                8,
+                format!(
+                    "u{unit} was restarted {} times in {window:?}, {limit} are allowed",
+                    book.restarts.len()
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    fn check_reply(&mut self, id: RequestId, outcome: &Outcome, n_effects: usize) -> Verdict {
+        let Some(asked) = self.requests.get_mut(&id) else {
+            return law(10, format!("a reply to nobody: {id:?}"));
+        };
+        asked.answered += 1;
+        if asked.answered > 1 {
+            return law(10, format!("a second reply to {id:?}"));
+        }
+        match (outcome, &asked.request) {
+            (Outcome::Refused(_), _) if n_effects > 1 && self.latest == Some(id) => {
+                law(4, format!("{id:?} was refused and something was touched"))
+            }
+            (
+                Outcome::Done,
+                Request::Start { units } | Request::Restart { units } | Request::Boot { units },
+            ) => {
+                let up = |unit: &UnitId| {
+                    matches!(self.phases[unit.index()], Phase::Ready | Phase::Done | Phase::Skipped)
+                };
+                match units.iter().find(|unit| !up(unit)) {
+                    Some(unit) => law(10, format!("{id:?} is done, but u{} is not up", unit.index())),
+                    None => Ok(()),
+                }
+            }
+            (Outcome::Done, Request::Stop { units, .. }) => {
+                let down =
+                    |unit: &UnitId| matches!(self.phases[unit.index()], Phase::Stopped | Phase::Failed);
+                match units.iter().find(|unit| !down(unit)) {
+                    Some(unit) => law(10, format!("{id:?} is done, but u{} is not down", unit.index())),
+                    None => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Nothing is on its way and no deadline is set: nobody may be waiting in vain.
+    pub(crate) fn at_rest(&self, engine: &Engine, children: bool) -> Verdict {
+        let phases = || engine.ids().map(|unit| engine.unit(unit).phase());
+        let stuck = |phase: Phase| matches!(phase, Phase::Starting | Phase::Stopping | Phase::Killing);
+        if children && phases().any(stuck) {
+            // A task that never ends, or a process that is never killed: what hangs on it hangs rightly.
+            return Ok(());
+        }
+        for (index, phase) in phases().enumerate() {
+            if !matches!(phase, Phase::Stopped | Phase::Ready | Phase::Done | Phase::Skipped | Phase::Failed)
+            {
+                return law(7, format!("u{index} is {phase} for ever, and nothing will happen"));
+            }
+            let wanted = engine.unit(UnitId::from_index(index)).wanted();
+            if (phase, wanted) == (Phase::Stopped, Wanted::Up)
+                || (phase, wanted) == (Phase::Ready, Wanted::Down)
+            {
+                return law(7, format!("u{index} is {phase} and wanted {}", wanted.as_str()));
+            }
+        }
+        match self.requests.iter().find(|(_, asked)| asked.answered == 0) {
+            Some((id, asked)) => law(10, format!("no reply to {id:?}: {:?}", asked.request)),
+            None => Ok(()),
+        }
+    }
+
+    /// After the exit: all were answered, and nothing is set in motion any more.
+    pub(crate) fn at_the_end(&self, engine: &Engine) -> Verdict {
+        if let Some((id, asked)) = self.requests.iter().find(|(_, asked)| asked.answered == 0) {
+            return law(10, format!("no reply to {id:?}: {:?}", asked.request));
+        }
+        match engine.next_deadline() {
+            Some(_) => law(6, "a timer outlives the exit".into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// To start, and not settled.
+fn is_unsettled(phase: Phase) -> bool {
+    matches!(
+        phase,
+        Phase::Waiting | Phase::Preparing | Phase::Deferred | Phase::Starting | Phase::PostStarting
+    )
+}

@@ -1,0 +1,58 @@
+//! The engine against random worlds: every run checks the laws of the engine on a simulated clock.
+//!
+//! A run is made from its seed alone. A failing one prints its seed, the end of its trace, and the command
+//! that repeats it; its seed then joins [`REGRESSIONS`].
+
+mod chance;
+mod graphs;
+mod laws;
+mod scale;
+mod world;
+
+use world::{Tracing, run};
+
+/// Seeds that once found something, or that reach a corner others miss.
+const REGRESSIONS: [u64; 14] =
+    [9, 60, 656, 735, 880, 1291, 13_011, 29_259, 30_420, 33_114, 65_109, 161_193, 312_228, 329_403];
+
+/// The runs are split over a few tests, so that they share the processors of the machine.
+const RUNS_A_TEST: u64 = 25_000;
+
+fn hold(seeds: impl Iterator<Item = u64>) {
+    for seed in seeds {
+        if let Err(violation) = run(seed, Tracing::Off) {
+            let trace = run(seed, Tracing::On).err().map(|v| v.trace).unwrap_or_default();
+            let tail = trace.len().saturating_sub(80);
+            panic!(
+                "seed {seed}: {}\n{}\nrepeat it: cargo run --release --example simulate -- --seed {seed} --runs 1",
+                violation.words,
+                trace[tail..].join("\n")
+            );
+        }
+    }
+}
+
+#[test]
+fn the_laws_hold_for_the_seeds_that_once_broke_them() {
+    hold(REGRESSIONS.into_iter());
+}
+
+#[test]
+fn the_laws_hold_in_the_first_quarter_of_a_hundred_thousand_worlds() {
+    hold(0..RUNS_A_TEST);
+}
+
+#[test]
+fn the_laws_hold_in_the_second_quarter_of_a_hundred_thousand_worlds() {
+    hold(RUNS_A_TEST..2 * RUNS_A_TEST);
+}
+
+#[test]
+fn the_laws_hold_in_the_third_quarter_of_a_hundred_thousand_worlds() {
+    hold(2 * RUNS_A_TEST..3 * RUNS_A_TEST);
+}
+
+#[test]
+fn the_laws_hold_in_the_last_quarter_of_a_hundred_thousand_worlds() {
+    hold(3 * RUNS_A_TEST..4 * RUNS_A_TEST);
+}

@@ -1,0 +1,422 @@
+//! A world by chance: processes that die, hang, ignore signals and leave others behind, on a simulated clock.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sexton::engine::{
+    Dependents, Effect, Engine, Event, Finding, Options, Request, RequestId, Role, Scope, Shutdown, UnitId,
+};
+use sexton::model::spawn::Cause;
+use sexton::model::unit::{Entry, Readiness};
+use sexton::model::{ExecStage, ExitStatus, Moment, Pid, Signal, SpawnError};
+
+use super::chance::Chance;
+use super::graphs;
+use super::laws::Laws;
+
+/// A law was broken, or the world did not come to an end.
+pub(crate) struct Violation {
+    pub(crate) words: String,
+    pub(crate) trace: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Child {
+    unit: UnitId,
+    role: Role,
+    group: Pid,
+    stubborn: bool,
+    unkillable: bool,
+    ending: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    Event(Event),
+    /// A process ends; the engine learns of it at once.
+    End(Pid, ExitStatus),
+    /// The first process of a forking daemon names its child.
+    Fork(UnitId, Pid),
+    LeftoversGone(Pid, UnitId),
+    NobodyLeft,
+    Request(Request),
+}
+
+pub(crate) struct World {
+    engine: Engine,
+    entries: Vec<Entry>,
+    laws: Laws,
+    chance: Chance,
+    now: Moment,
+    agenda: BTreeMap<(Moment, u64), Happening>,
+    sequence: u64,
+    children: BTreeMap<Pid, Child>,
+    /// Groups whose leader is gone and that still hold somebody; true: somebody who ignores TERM.
+    leftovers: BTreeMap<Pid, bool>,
+    next_pid: i32,
+    next_request: u64,
+    faults: Faults,
+    trace: Option<Vec<String>>,
+    over: bool,
+}
+
+struct Faults {
+    spawn_percent: u64,
+    death_percent: u64,
+    late_percent: u64,
+}
+
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
+const MAX_STEPS: u32 = 50_000;
+
+pub(crate) enum Tracing {
+    On,
+    Off,
+}
+
+/// One run; the same seed gives the same run.
+pub(crate) fn run(seed: u64, tracing: Tracing) -> Result<u32, Violation> {
+    let mut chance = Chance::new(seed);
+    let entries = graphs::entries(&mut chance);
+    let options = Options { shutdown_timeout: SHUTDOWN_TIMEOUT, random_seed: seed };
+    let faults = Faults {
+        spawn_percent: [0, 5, 40][chance.below(3) as usize],
+        death_percent: [0, 30, 80][chance.below(3) as usize],
+        late_percent: [0, 20][chance.below(2) as usize],
+    };
+    let engine = Engine::new(entries.clone(), options);
+    let mut world = World {
+        laws: Laws::new(&entries, &engine, SHUTDOWN_TIMEOUT),
+        engine,
+        entries,
+        chance,
+        now: Moment::from_nanos(1_000_000_000),
+        agenda: BTreeMap::new(),
+        sequence: 0,
+        children: BTreeMap::new(),
+        leftovers: BTreeMap::new(),
+        next_pid: 1,
+        next_request: 0,
+        faults,
+        trace: matches!(tracing, Tracing::On).then(Vec::new),
+        over: false,
+    };
+    world.plan_requests();
+    world.live()
+}
+
+impl World {
+    fn live(mut self) -> Result<u32, Violation> {
+        let mut n_steps = 0;
+        while !self.over {
+            n_steps += 1;
+            if let Err(words) = self.one_step(n_steps) {
+                return Err(Violation { words, trace: self.trace.unwrap_or_default() });
+            }
+        }
+        let end = self.laws.at_the_end(&self.engine);
+        end.map(|()| n_steps).map_err(|words| Violation { words, trace: self.trace.unwrap_or_default() })
+    }
+
+    fn one_step(&mut self, n_steps: u32) -> Result<(), String> {
+        if n_steps > MAX_STEPS {
+            return Err(format!("no end after {MAX_STEPS} steps"));
+        }
+        let planned = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let deadline = self.engine.next_deadline();
+        let only_requests = self.agenda.values().all(|h| matches!(h, Happening::Request(_)));
+        if only_requests && deadline.is_none() {
+            self.laws.at_rest(&self.engine, !self.children.is_empty())?;
+        }
+        match (planned, deadline) {
+            (None, None) => Err("nothing will ever happen, and it is not over".into()),
+            (planned, Some(deadline)) if planned.is_none_or(|planned| deadline < planned) => {
+                self.now = self.now.max(deadline);
+                self.feed(Event::Tick)
+            }
+            _ => {
+                let Some(((at, _), happening)) = self.agenda.pop_first() else { return Ok(()) };
+                self.now = self.now.max(at);
+                self.happen(happening)
+            }
+        }
+    }
+
+    fn later(&mut self, milliseconds: u64, happening: Happening) {
+        self.sequence += 1;
+        let at = self.now + Duration::from_millis(milliseconds);
+        self.agenda.insert((at, self.sequence), happening);
+    }
+
+    /// An answer comes at once, or a little later with others in between.
+    fn answer(&mut self, event: Event) {
+        let late = if self.chance.percent(self.faults.late_percent) { self.chance.below(20) } else { 0 };
+        self.later(late, Happening::Event(event));
+    }
+
+    fn plan_requests(&mut self) {
+        let all: Vec<UnitId> = self.engine.ids().collect();
+        let some = |chance: &mut Chance| -> Vec<UnitId> {
+            all.iter().copied().filter(|_| chance.percent(60)).collect()
+        };
+        let boot = Request::Boot { units: some(&mut self.chance) };
+        self.later(0, Happening::Request(boot));
+        let hectic = self.chance.percent(50);
+        let mut at = 0;
+        for _ in 0..self.chance.below(8) {
+            at += self.chance.below(if hectic { 1500 } else { 120_000 });
+            let one = vec![all[self.chance.below(all.len() as u64) as usize]];
+            let units = if self.chance.percent(80) { one } else { some(&mut self.chance) };
+            let dependents = if self.chance.percent(50) { Dependents::Stop } else { Dependents::Refuse };
+            let request = match self.chance.below(10) {
+                0..3 => Request::Start { units },
+                3..6 => Request::Stop { units, dependents },
+                6..8 => Request::Restart { units },
+                8 => Request::Reset { units },
+                _ => Request::Signal { units, signal: Signal::USR1 },
+            };
+            self.later(at, Happening::Request(request));
+        }
+        at += self.chance.below(if hectic { 5_000 } else { 300_000 });
+        let how = [Shutdown::Exit, Shutdown::PowerOff, Shutdown::Reboot][self.chance.below(3) as usize];
+        self.later(at, Happening::Request(Request::Shutdown(how)));
+        if self.chance.percent(40) {
+            let again = at + self.chance.below(6_000);
+            self.later(again, Happening::Request(Request::Shutdown(how)));
+        }
+        if self.chance.percent(30) {
+            let late = at + self.chance.below(3_000);
+            self.later(late, Happening::Request(Request::Start { units: all.clone() }));
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), String> {
+        match happening {
+            Happening::Event(event) => self.feed(event),
+            Happening::Request(request) => {
+                self.next_request += 1;
+                let id = RequestId(self.next_request);
+                self.feed(Event::Requested { id, request })
+            }
+            Happening::End(pid, status) => self.end(pid, status),
+            Happening::Fork(unit, parent) => self.fork(unit, parent),
+            Happening::LeftoversGone(group, unit) => match self.leftovers.remove(&group) {
+                Some(_) => self.feed(Event::GroupGone { unit }),
+                None => Ok(()),
+            },
+            Happening::NobodyLeft => self.feed(Event::NobodyLeft),
+        }
+    }
+
+    fn feed(&mut self, event: Event) -> Result<(), String> {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>10.3} ▶ {event:?}", self.now.as_nanos() as f64 / 1e9));
+        }
+        self.laws.before(&event, self.now);
+        let mut effects = Vec::new();
+        self.engine.step(self.now, event, &mut effects);
+        if let Some(trace) = &mut self.trace {
+            trace.extend(effects.iter().map(|effect| format!("{:>10}   {effect:?}", "")));
+        }
+        let groups: Vec<Pid> = self.leftovers.keys().copied().collect();
+        self.laws.after(&effects, &self.engine, self.now, &groups)?;
+        for effect in effects {
+            self.perform(effect);
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Inspect { unit } => self.inspect(unit),
+            Effect::Spawn { unit, role, .. } => self.spawn(unit, role),
+            Effect::AwaitReadiness { unit } => {
+                if !self.chance.percent(8) {
+                    let delay = self.chance.below(3000);
+                    self.later(delay, Happening::Event(Event::BecameReady { unit }));
+                }
+                if self.chance.percent(5) {
+                    let by = Duration::from_millis(self.chance.below(20_000));
+                    self.later(100, Happening::Event(Event::TimeoutExtended { unit, by }));
+                }
+            }
+            Effect::AwaitPidFile { unit } => {
+                let parent = self.children.iter().rev().find(|(_, c)| c.unit == unit && c.role == Role::Main);
+                if let Some(parent) = parent.map(|(pid, _)| *pid) {
+                    let delay = self.chance.below(300);
+                    self.later(delay, Happening::Fork(unit, parent));
+                }
+            }
+            Effect::ForgetReadiness { unit } => self.agenda.retain(|_, happening| {
+                !matches!(happening, Happening::Event(Event::BecameReady { unit: own }) if *own == unit)
+                    && !matches!(happening, Happening::Fork(own, _) if *own == unit)
+            }),
+            Effect::Signal { pid, scope, signal, .. } => self.signal(pid, scope, signal),
+            Effect::ClearGroup { unit, group, signal } => self.clear(unit, group, signal),
+            Effect::SignalEverybody { signal } => self.signal_everybody(signal),
+            Effect::Exit { .. } => self.over = true,
+            Effect::CleanUp { .. } | Effect::Reply { .. } | Effect::Changed { .. } => {}
+        }
+    }
+
+    fn inspect(&mut self, unit: UnitId) {
+        let hooks = match &self.entries[unit.index()] {
+            Entry::Unit(unit) => unit.program().map_or(0, |program| program.hooks.prepare.len()),
+            Entry::Broken { .. } => 0,
+        };
+        let event = match self.chance.below(100) {
+            0 | 1 => Event::Inspected { unit, finding: Finding::Unmet("'/x' does not exist".into()) },
+            2..5 => Event::Inspected { unit, finding: Finding::Skip("'/y' does not exist".into()) },
+            5 => {
+                let error = error(ExecStage::Directories, libc_errno(&mut self.chance));
+                Event::SpawnFailed { unit, role: Role::Main, error }
+            }
+            _ => {
+                let prepare = (0..hooks).map(|_| self.chance.percent(50)).collect();
+                Event::Inspected { unit, finding: Finding::Met { prepare } }
+            }
+        };
+        self.answer(event);
+    }
+
+    fn spawn(&mut self, unit: UnitId, role: Role) {
+        if self.chance.percent(self.faults.spawn_percent) {
+            let error = error(ExecStage::Fork, libc_errno(&mut self.chance));
+            return self.answer(Event::SpawnFailed { unit, role, error });
+        }
+        let pid = self.new_pid();
+        let stubborn = self.chance.percent(10);
+        let unkillable = self.chance.below(500) == 0;
+        self.children.insert(pid, Child { unit, role, group: pid, stubborn, unkillable, ending: false });
+        let late = if self.chance.percent(self.faults.late_percent) { self.chance.below(20) } else { 0 };
+        self.later(late, Happening::Event(Event::Spawned { unit, role, pid }));
+        self.plan_end(pid, late);
+    }
+
+    /// When and how a process will end by itself, if it does.
+    fn plan_end(&mut self, pid: Pid, after: u64) {
+        let Some(child) = self.children.get(&pid).cloned() else { return };
+        let service = match &self.entries[child.unit.index()] {
+            Entry::Unit(unit) => !unit.is_task(),
+            Entry::Broken { .. } => false,
+        };
+        let forks = self.pid_file(child.unit);
+        let code = [0, 0, 1, 2, 78][self.chance.below(5) as usize];
+        let (delay, status) = match child.role {
+            Role::Main if service && forks => return,
+            Role::Main if service => {
+                if !self.chance.percent(self.faults.death_percent) {
+                    return;
+                }
+                (self.chance.below(12_000), ExitStatus::exited(code))
+            }
+            _ if self.chance.percent(5) => return,
+            _ if self.chance.percent(85) => (self.chance.below(800), ExitStatus::exited(0)),
+            _ => (self.chance.below(800), ExitStatus::exited(code)),
+        };
+        self.later(after + delay, Happening::End(pid, status));
+    }
+
+    fn pid_file(&self, unit: UnitId) -> bool {
+        match &self.entries[unit.index()] {
+            Entry::Unit(unit) => {
+                !unit.is_task() && unit.program().is_some_and(|program| program.process.pid_file.is_some())
+            }
+            Entry::Broken { .. } => false,
+        }
+    }
+
+    fn fork(&mut self, unit: UnitId, parent: Pid) -> Result<(), String> {
+        if !self.children.contains_key(&parent) || self.chance.percent(10) {
+            return Ok(());
+        }
+        let pid = self.new_pid();
+        let (stubborn, unkillable, ending) = (self.chance.percent(10), false, false);
+        self.children.insert(pid, Child { unit, role: Role::Main, group: pid, stubborn, unkillable, ending });
+        self.laws.adopted(unit, pid);
+        if self.chance.percent(self.faults.death_percent) {
+            let delay = 50 + self.chance.below(12_000);
+            self.later(delay, Happening::End(pid, ExitStatus::exited(1)));
+        }
+        let before = self.chance.percent(50);
+        if before {
+            self.end(parent, ExitStatus::exited(0))?;
+        }
+        self.feed(Event::MainPidChanged { unit, pid })?;
+        if before { Ok(()) } else { self.end(parent, ExitStatus::exited(0)) }
+    }
+
+    fn new_pid(&mut self) -> Pid {
+        self.next_pid += 1;
+        Pid::new(self.next_pid).expect("a pid")
+    }
+
+    fn end(&mut self, pid: Pid, status: ExitStatus) -> Result<(), String> {
+        let Some(child) = self.children.remove(&pid) else { return Ok(()) };
+        if child.role == Role::Main && self.chance.percent(15) {
+            self.leftovers.insert(child.group, self.chance.percent(50));
+        }
+        self.feed(Event::Exited { unit: child.unit, role: child.role, pid, status })
+    }
+
+    fn signal(&mut self, pid: Pid, scope: Scope, signal: Signal) {
+        let Some(child) = self.children.get_mut(&pid) else { return };
+        if signal == Signal::USR1 || child.ending {
+            return;
+        }
+        if signal == Signal::KILL {
+            child.ending = true;
+            let delay = if child.unkillable { 20_000 } else { self.chance.below(10) };
+            self.later(delay, Happening::End(pid, ExitStatus::killed(signal)));
+            if scope == Scope::Group {
+                self.leftovers.remove(&pid);
+            }
+        } else if !child.stubborn {
+            let status =
+                if self.chance.percent(50) { ExitStatus::exited(0) } else { ExitStatus::killed(signal) };
+            let delay = self.chance.below(2000);
+            self.later(delay, Happening::End(pid, status));
+        }
+    }
+
+    fn clear(&mut self, unit: UnitId, group: Pid, signal: Signal) {
+        match self.leftovers.get(&group) {
+            None => self.answer(Event::GroupGone { unit }),
+            Some(true) if signal != Signal::KILL => {}
+            Some(_) => {
+                let delay = self.chance.below(if signal == Signal::KILL { 10 } else { 900 });
+                self.later(delay, Happening::LeftoversGone(group, unit));
+            }
+        }
+    }
+
+    fn signal_everybody(&mut self, signal: Signal) {
+        let pids: Vec<Pid> = self.children.keys().copied().collect();
+        for pid in &pids {
+            self.signal(*pid, Scope::Process, signal);
+        }
+        if self.chance.percent(90) {
+            let delay = if pids.is_empty() { 0 } else { self.chance.below(2500) };
+            self.later(delay, Happening::NobodyLeft);
+        }
+    }
+}
+
+fn error(stage: ExecStage, errno: i32) -> SpawnError {
+    SpawnError { stage, subject: String::new(), cause: Cause::Errno(errno) }
+}
+
+/// EAGAIN mostly, else ENOENT.
+fn libc_errno(chance: &mut Chance) -> i32 {
+    if chance.percent(70) { libc::EAGAIN } else { libc::ENOENT }
+}
+
+/// Is a unit's readiness shown by its exec alone?
+pub(crate) fn ready_by_exec(entry: &Entry) -> bool {
+    match entry {
+        Entry::Unit(unit) => unit.program().is_some_and(|program| {
+            program.ready.how == Readiness::Exec && program.process.pid_file.is_none()
+        }),
+        Entry::Broken { .. } => false,
+    }
+}
