@@ -79,8 +79,9 @@ impl Failure {
             Failure::Conflict(unit) => format!("it conflicts with {}, which is up", name(*unit)),
             Failure::Unkillable => "it was sent SIGKILL and has not ended; the kernel holds it".to_owned(),
             Failure::RestartLimit { restarts, window, last } => format!(
-                "{}; it was restarted {restarts} times in {} and is not tried again",
+                "{}; it was restarted {} in {} and is not tried again",
                 last.describe(name),
+                if *restarts == 1 { "once".to_owned() } else { format!("{restarts} times") },
                 Spoken(*window)
             ),
         }
@@ -167,6 +168,86 @@ impl Refusal {
             }
             Refusal::NoProcess { unit } => format!("{} has no process to send a signal to", name(*unit)),
             Refusal::ShuttingDown => "sexton is shutting down".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::spawn::Cause;
+    use crate::model::{ExecStage, Signal};
+
+    fn name(unit: UnitId) -> String {
+        format!("u{}", unit.index())
+    }
+
+    #[test]
+    fn every_failure_is_a_clause() {
+        let error = || SpawnError {
+            stage: ExecStage::Directory,
+            subject: "/srv".into(),
+            cause: Cause::Words("it is gone".into()),
+        };
+        let exited =
+            |role, before_ready| Failure::Exited { role, status: ExitStatus::exited(1), before_ready };
+        let second = Duration::from_secs(1);
+        let last = Box::new(Failure::Exited {
+            role: Role::Main,
+            status: ExitStatus::killed(Signal::KILL),
+            before_ready: false,
+        });
+        let cases = [
+            (Failure::Load("a.toml:1:1: x".into()), "its unit file has an error: a.toml:1:1: x"),
+            (
+                Failure::Spawn { role: Role::Main, error: error() },
+                "cannot change to directory '/srv': it is gone",
+            ),
+            (
+                Failure::Spawn { role: Role::PreStart(0), error: error() },
+                "pre-start hook 1: cannot change to directory '/srv': it is gone",
+            ),
+            (exited(Role::Main, true), "exited with code 1 before it was ready"),
+            (exited(Role::Main, false), "exited with code 1"),
+            (exited(Role::Prepare(1), true), "prepare command 2 exited with code 1"),
+            (Failure::NotReady { after: second }, "it was not ready after 1 s"),
+            (
+                Failure::TimedOut { role: Role::PostStart(0), after: second },
+                "post-start hook 1 did not end within 1 s",
+            ),
+            (Failure::Unmet("'/x' does not exist".into()), "a requirement is not met: '/x' does not exist"),
+            (Failure::Dependency(UnitId(3)), "it needs u3, which is not up"),
+            (Failure::Conflict(UnitId(3)), "it conflicts with u3, which is up"),
+            (Failure::Unkillable, "it was sent SIGKILL and has not ended; the kernel holds it"),
+            (
+                Failure::RestartLimit { restarts: 5, window: second * 60, last },
+                "was killed by SIGKILL; it was restarted 5 times in 1 min and is not tried again",
+            ),
+        ];
+        for (failure, words) in cases {
+            assert_eq!(failure.describe(&name), words);
+        }
+    }
+
+    #[test]
+    fn every_refusal_is_a_sentence() {
+        let (unit, with) = (UnitId(1), UnitId(2));
+        let cases = [
+            (
+                Refusal::NeededBy { unit, by: vec![with] },
+                "u1 is needed by u2; stop it first, or use --cascade",
+            ),
+            (
+                Refusal::NeededBy { unit, by: vec![with, UnitId(3)] },
+                "u1 is needed by u2, u3; stop them first, or use --cascade",
+            ),
+            (Refusal::Conflict { unit, with }, "u1 conflicts with u2, which is up; stop that first"),
+            (Refusal::Broken { unit, words: "x".into() }, "the unit file of u1 has an error: x"),
+            (Refusal::NoProcess { unit }, "u1 has no process to send a signal to"),
+            (Refusal::ShuttingDown, "sexton is shutting down"),
+        ];
+        for (refusal, words) in cases {
+            assert_eq!(refusal.describe(&name), words);
         }
     }
 }

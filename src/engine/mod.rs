@@ -22,7 +22,6 @@ pub mod event;
 mod extension;
 pub mod failure;
 #[cfg(test)]
-#[allow(dead_code)]
 mod fixture;
 mod graph;
 mod preparing;
@@ -31,7 +30,6 @@ mod random;
 mod requests;
 mod resting;
 #[cfg(test)]
-#[allow(dead_code, unused_imports)]
 mod scenarios;
 mod shutdown;
 mod starting;

@@ -224,10 +224,6 @@ impl Stage {
         self.ends(name, Role::Main, ExitStatus::killed(Signal::TERM))
     }
 
-    pub(super) fn pid(&self, name: &str, role: Role) -> Pid {
-        self.pids[&(self.id(name), role)]
-    }
-
     pub(super) fn passes(&mut self, milliseconds: u64) -> Vec<String> {
         let until = self.now + Duration::from_millis(milliseconds);
         while let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= until) {
