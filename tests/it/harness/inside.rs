@@ -62,8 +62,10 @@ impl Machine {
     /// A command inside the machine's namespaces, run to its end.
     pub fn run(&self, words: &[&str]) -> Finished {
         let target = self.pid1().to_string();
-        let mut command = Command::new("nsenter");
-        command.args(["-t", &target, "-m", "-u", "-i", "-n", "-p", "--"]).args(words).stdin(Stdio::null());
+        // A command that never ends is a failure of the test, not the end of all tests.
+        let mut command = Command::new("timeout");
+        command.args(["-s", "KILL", "60", "nsenter", "-t", &target, "-m", "-u", "-i", "-n", "-p", "--"]);
+        command.args(words).stdin(Stdio::null());
         #[allow(clippy::disallowed_methods, reason = "the command is a child of the test")]
         let output = command.output().unwrap_or_else(|e| panic!("nsenter: {e}; apt-get install util-linux"));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
