@@ -61,7 +61,9 @@ pub fn perform(words: &[String]) -> Outcome {
             "wait" => wait(&trapped)?,
             "exit" => exit(number(&next()?)?),
             "die" => {
-                raise(signal(&next()?)?).map_err(|e| e.to_string())?;
+                let signal = signal(&next()?)?;
+                facts::restore(signal);
+                raise(signal).map_err(|e| e.to_string())?;
             }
             other => return Err(format!("'{other}' is nothing that testd can do")),
         }

@@ -36,6 +36,12 @@ pub fn ignore(signal: Signal) {
     unsafe { libc::signal(signal as i32, libc::SIG_IGN) };
 }
 
+/// The default action again: the runtime has a handler of its own for some.
+pub fn restore(signal: Signal) {
+    // SAFETY: the default action is always a valid one.
+    unsafe { libc::signal(signal as i32, libc::SIG_DFL) };
+}
+
 /// Nanoseconds on the monotonic clock, which all processes share.
 pub fn nanoseconds() -> i64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -70,7 +70,7 @@ fn shop() -> Plan {
         .file("app.py", APP)
         .file("nginx.conf", NGINX)
         .file("data/.keep", "")
-        .setup("mkdir @DIR@/order; chmod 777 @DIR@/order; chown redis: @DIR@/data")
+        .setup("mkdir @DIR@/order; chmod 777 @DIR@/order; : > @DIR@/order/all; chmod 666 @DIR@/order/all; chown redis: @DIR@/data")
         .unit(
             "redis@",
             &format!(

@@ -232,6 +232,11 @@ fn what_a_unit_requires_is_looked_at_before_each_start() {
 #[test]
 fn a_service_on_a_terminal_controls_it_and_dies_of_its_hang_up_alone() {
     let pair = nix::pty::openpty(None, None).expect("a terminal can be made");
+    // Another test's machine must not inherit the terminal, or it would never hang up.
+    for end in [&pair.master, &pair.slave] {
+        let flag = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC);
+        nix::fcntl::fcntl(end, flag).expect("the terminal can be kept to ourselves");
+    }
     let name = nix::unistd::ttyname(&pair.slave).expect("it has a name").display().to_string();
     let tty = format!("[process]\nstdin = \"tty:{name}\"\n[restart]\non = \"never\"\n");
     let machine = Plan::new()

@@ -175,4 +175,5 @@ fn as_a_subreaper_it_finds_its_descendants_and_harms_nobody_else() {
     until("sexton is gone", || (!machine.lives(sexton)).then_some(()));
     assert!(!machine.lives(escaped), "a descendant outlived it");
     assert!(machine.lives(bystander), "it killed what was not its own");
+    assert_eq!(machine.await_file("code").trim(), "0");
 }

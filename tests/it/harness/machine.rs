@@ -169,7 +169,11 @@ impl Plan {
         if self.setup.is_empty() && self.first == First::Sexton {
             return self.command.clone();
         }
-        let last = if self.first == First::Sexton { "exec \"$@\"" } else { "\"$@\"; exit $?" };
+        let last = if self.first == First::Sexton {
+            "exec \"$@\""
+        } else {
+            "\"$@\"; echo $? > @DIR@/code; exec @TESTD@ wait"
+        };
         let script = format!("{}\n{last}", self.setup.join("\n"));
         let mut words = vec!["/bin/sh".to_owned(), "-c".into(), script, "sh".into()];
         words.extend(self.command.clone());
