@@ -30,6 +30,8 @@ pub mod kill;
 pub mod limits;
 mod message;
 pub mod namespace;
+#[cfg(all(panic = "abort", target_env = "musl", not(test), not(debug_assertions)))]
+mod no_unwinding;
 pub mod pipe;
 pub mod poll;
 pub mod process;
