@@ -193,3 +193,13 @@ impl Cell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_costs_the_engine_at_most_250_bytes() {
+        assert!(size_of::<Cell>() <= 250, "{}", size_of::<Cell>());
+    }
+}
