@@ -4,6 +4,8 @@
 
 #![allow(clippy::print_stdout, clippy::disallowed_macros, reason = "a command for people at a terminal")]
 
+#[path = "../tests/simulation/books.rs"]
+mod books;
 #[path = "../tests/simulation/chance.rs"]
 mod chance;
 #[allow(dead_code, reason = "the test binary uses the rest")]

@@ -7,35 +7,8 @@ use sexton::engine::{Effect, Engine, Event, Outcome, Phase, Request, RequestId, 
 use sexton::model::unit::{Entry, Kill, Kind, OnFailure, RestartOn};
 use sexton::model::{Moment, Pid, Signal};
 
+use super::books::{Books, books};
 use super::world::ready_by_exec;
-
-/// What the books say of one unit.
-#[derive(Default)]
-struct Books {
-    needs: Vec<usize>,
-    order: Vec<usize>,
-    needed_by: Vec<usize>,
-    conflicts: Vec<usize>,
-    /// Orders to spawn without an answer.
-    ordered: Vec<Role>,
-    running: BTreeMap<Pid, Role>,
-    main: Option<Pid>,
-    shown: bool,
-    named: bool,
-    hooks_done: u16,
-    task_ok: bool,
-    was_ready: bool,
-    /// It began to prepare from waiting, not after a deferral.
-    afresh: bool,
-    /// The present run was told to stop.
-    told: bool,
-    restarts: Vec<Moment>,
-    comes_back: bool,
-    /// The present stop began after the shutdown had.
-    in_shutdown: bool,
-    /// The group of the main process that ended last.
-    last_group: Option<Pid>,
-}
 
 struct Asked {
     request: Request,
@@ -65,27 +38,10 @@ fn law(number: u32, words: String) -> Verdict {
 
 impl Laws {
     pub(crate) fn new(entries: &[Entry], engine: &Engine, timeout: Duration) -> Laws {
-        let place = |name: &sexton::model::UnitName| entries.iter().position(|entry| entry.name() == name);
-        let mut books: Vec<Books> = entries.iter().map(|_| Books::default()).collect();
-        for (index, entry) in entries.iter().enumerate() {
-            let Entry::Unit(unit) = entry else { continue };
-            books[index].needs = unit.needs.iter().filter_map(place).collect();
-            books[index].order = unit.wants.iter().chain(unit.after.iter()).filter_map(place).collect();
-            for other in unit.needs.iter().filter_map(place) {
-                books[other].needed_by.push(index);
-            }
-            for other in unit.before.iter().filter_map(place) {
-                books[other].order.push(index);
-            }
-            for other in unit.conflicts.iter().filter_map(place).filter(|other| *other != index) {
-                books[index].conflicts.push(other);
-                books[other].conflicts.push(index);
-            }
-        }
         Laws {
             phases: engine.ids().map(|unit| engine.unit(unit).phase()).collect(),
             entries: entries.to_vec(),
-            books,
+            books: books(entries),
             requests: BTreeMap::new(),
             latest: None,
             now: Moment::default(),

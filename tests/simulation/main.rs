@@ -3,6 +3,7 @@
 //! A run is made from its seed alone. A failing one prints its seed, the end of its trace, and the command
 //! that repeats it; its seed then joins [`REGRESSIONS`].
 
+mod books;
 mod chance;
 mod graphs;
 mod laws;
