@@ -11,7 +11,6 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use sexton::cli::{self, Exit, Parsed, Supervise};
-use sexton::engine::Shutdown;
 use sexton::logger;
 use sexton::run::ending::Ending;
 use sexton::run::{self, Options, directory, load::UnitPaths};
@@ -62,13 +61,9 @@ fn init(paths: UnitPaths, run_directory: Option<std::path::PathBuf>) -> ExitCode
 
 /// Ends the machine. If even that fails there is nothing to return to: an init that exits is a kernel panic,
 /// which at least is seen.
-fn end_machine(how: Shutdown) -> ExitCode {
+fn end_machine(how: MachineEnd) -> ExitCode {
     process::sync_disks();
-    let error = process::end_machine(match how {
-        Shutdown::Exit | Shutdown::PowerOff => MachineEnd::PowerOff,
-        Shutdown::Reboot => MachineEnd::Reboot,
-        Shutdown::Halt => MachineEnd::Halt,
-    });
+    let error = process::end_machine(how);
     complain(&format!("cannot end the machine: {error}"), Exit::Failed)
 }
 

@@ -121,6 +121,16 @@ impl Connection {
         }
     }
 
+    /// Nothing of it is being served or waits to be.
+    pub(super) fn is_idle(&self) -> bool {
+        self.life == Life::Open && self.serving == Serving::Nothing && self.inbox.waiting() == 0
+    }
+
+    /// When it last said something whole or read something; `None`: since the time was last told.
+    pub(super) fn last_progress(&self) -> Option<Moment> {
+        self.last_progress
+    }
+
     /// Says why, and listens no more. The call that is being served loses its answer.
     pub(super) fn send_away(&mut self, reason: String) {
         self.send(protocol::write_error(&MethodError::Disconnected(reason)));

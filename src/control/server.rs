@@ -313,9 +313,12 @@ impl Server {
 
     fn admit(&mut self, stream: UnixStream, peer: Peer) {
         let access = self.policy.access(&peer, self.own_uid);
-        let taken = self.connections();
         let (room, room_for_others) = (CONNECTIONS, CONNECTIONS - RESERVED);
         let mut connection = Connection::new(stream, peer, access);
+        if self.staying() >= if access == Access::Own { room } else { room_for_others } {
+            self.displace_idle(access);
+        }
+        let taken = self.staying();
         let full = match access {
             Access::Own if taken >= room => Some(format!("it already has {room} connections")),
             Access::Own => None,
@@ -332,6 +335,31 @@ impl Server {
         match self.slots.iter_mut().find(|slot| slot.connection.is_none()) {
             Some(slot) => slot.connection = connection,
             None => self.slots.push(Slot { generation: 0, connection }),
+        }
+    }
+
+    /// Clients that were not given up in this turn.
+    fn staying(&self) -> usize {
+        let connections = self.slots.iter().filter_map(|slot| slot.connection.as_deref());
+        connections.filter(|connection| connection.life != Life::Gone).count()
+    }
+
+    /// Gives up the client that has asked nothing for the longest time, so that who only holds a connection
+    /// cannot keep out who has a question. Nobody without a kept place takes the place of one who has one.
+    fn displace_idle(&mut self, newcomer: Access) {
+        let connections = self.slots.iter_mut().filter_map(|slot| slot.connection.as_deref_mut());
+        let idle = connections.filter(|connection| {
+            connection.is_idle() && (newcomer == Access::Own || connection.access != Access::Own)
+        });
+        let guests_first = |connection: &&mut Connection| {
+            (
+                connection.access == Access::Own,
+                connection.last_progress().is_none(),
+                connection.last_progress(),
+            )
+        };
+        if let Some(connection) = idle.min_by_key(guests_first) {
+            connection.give_up();
         }
     }
 

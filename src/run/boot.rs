@@ -210,7 +210,7 @@ impl Init {
     fn start_at_boot(&mut self, start: &[UnitName]) {
         let units: Vec<UnitId> = start.iter().filter_map(|name| self.engine.find(name.as_str())).collect();
         let id = self.requests.open(Pending { connection: None, units: Vec::new(), done: "" });
-        self.events.push_back(Event::Requested { id, request: Request::Start { units } });
+        self.events.push_back(Event::Requested { id, request: Request::Boot { units } });
     }
 
     /// Reads the unit files again and takes in those that were not there before. What runs is not touched.

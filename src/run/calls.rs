@@ -89,21 +89,21 @@ impl Init {
                 let request = Request::Signal { units: units.clone(), signal: *signal };
                 self.request(connection, units, "signalled", request);
             }
-            Method::Shutdown { how } => {
-                let how = match how {
-                    ShutdownKind::Exit => Shutdown::Exit,
-                    ShutdownKind::PowerOff => Shutdown::PowerOff,
-                    ShutdownKind::Reboot => Shutdown::Reboot,
-                    ShutdownKind::Halt => Shutdown::Halt,
-                };
-                // The answer is that it has begun: nobody is left to say that it is over.
-                self.reply(connection, &shutting_down());
-                self.say(&format!("shutting down: asked to by {}", peer_in_words(call)));
-                let id = self.requests.open(Pending { connection: None, units: Vec::new(), done: "" });
-                self.events.push_back(Event::Requested { id, request: Request::Shutdown(how) });
-            }
+            Method::Shutdown { how } => self.shut_down_for(call, *how),
         }
         Ok(())
+    }
+
+    /// The answer is that it has begun: nobody is left to say that it is over.
+    fn shut_down_for(&mut self, call: &Call, how: ShutdownKind) {
+        self.reply(call.connection, &shutting_down());
+        let how = match how {
+            ShutdownKind::Exit => Shutdown::Exit,
+            ShutdownKind::PowerOff => Shutdown::PowerOff,
+            ShutdownKind::Reboot => Shutdown::Reboot,
+            ShutdownKind::Halt => Shutdown::Halt,
+        };
+        self.shut_down(how, &format!("asked to by {}", peer_in_words(call)));
     }
 
     fn request(

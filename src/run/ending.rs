@@ -1,6 +1,7 @@
 //! How sexton ends: a process exits, a machine is switched off.
 
 use crate::engine::Shutdown;
+use crate::sys::process::MachineEnd;
 
 use super::place::Place;
 
@@ -10,15 +11,16 @@ pub enum Ending {
     /// Leave `main` with this status.
     Exit(u8),
     /// `reboot(2)`: an init that exits is a kernel panic, so even a plain end switches a machine off.
-    Machine(Shutdown),
+    Machine(MachineEnd),
 }
 
 /// What the end of the loop means in a place.
 pub fn ending(how: Shutdown, code: u8, place: Place) -> Ending {
     match (place, how) {
         (Place::Child | Place::Container, _) => Ending::Exit(code),
-        (Place::Machine, Shutdown::Exit) => Ending::Machine(Shutdown::PowerOff),
-        (Place::Machine, Shutdown::PowerOff | Shutdown::Reboot | Shutdown::Halt) => Ending::Machine(how),
+        (Place::Machine, Shutdown::Exit | Shutdown::PowerOff) => Ending::Machine(MachineEnd::PowerOff),
+        (Place::Machine, Shutdown::Reboot) => Ending::Machine(MachineEnd::Reboot),
+        (Place::Machine, Shutdown::Halt) => Ending::Machine(MachineEnd::Halt),
     }
 }
 
@@ -33,6 +35,6 @@ mod tests {
             assert_eq!(ending(how, 3, Place::Container), Ending::Exit(3));
             assert_eq!(ending(how, 3, Place::Child), Ending::Exit(3));
         }
-        assert_eq!(ending(Shutdown::Exit, 0, Place::Machine), Ending::Machine(Shutdown::PowerOff));
+        assert_eq!(ending(Shutdown::Exit, 0, Place::Machine), Ending::Machine(MachineEnd::PowerOff));
     }
 }

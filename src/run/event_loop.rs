@@ -132,7 +132,7 @@ impl Init {
         }
     }
 
-    fn shut_down(&mut self, how: Shutdown, because: &str) {
+    pub(super) fn shut_down(&mut self, how: Shutdown, because: &str) {
         self.say(&format!("shutting down: {because}"));
         let id = self.requests.open(Pending { connection: None, units: Vec::new(), done: "" });
         self.events.push_back(Event::Requested { id, request: Request::Shutdown(how) });

@@ -53,11 +53,24 @@ fn sixteen_calls_may_wait_and_no_more() {
     assert_eq!(client.last_words(), "more than 16 calls wait for their answer");
 }
 
+/// Has each of them ask something that is not answered.
+fn keep_busy(house: &mut House, clients: &mut [Client]) {
+    for client in clients {
+        client.call(&Method::Status);
+    }
+    for _ in 0..4 {
+        house.turn();
+    }
+}
+
 #[test]
 fn the_65th_connection_is_told_so_and_closed_and_a_place_that_gets_free_is_given_again() {
     let mut house = House::new(Policy::default());
     let mut clients: Vec<Client> = (0..64).map(|_| house.client()).collect();
-    house.serve();
+    for _ in 0..8 {
+        house.turn();
+    }
+    keep_busy(&mut house, &mut clients);
     assert_eq!(house.connections(), 64);
     let mut late = house.client();
     house.serve();
@@ -71,16 +84,31 @@ fn the_65th_connection_is_told_so_and_closed_and_a_place_that_gets_free_is_given
 }
 
 #[test]
+fn who_only_holds_a_connection_makes_place_for_who_has_a_question() {
+    let mut house = House::new(Policy::default());
+    let mut first = house.client();
+    house.serve();
+    house.pass(Duration::from_secs(1));
+    let mut others: Vec<Client> = (0..63).map(|_| house.client()).collect();
+    house.serve();
+    let mut late = house.client();
+    late.call(&Method::Status);
+    house.serve();
+    assert_eq!(late.messages().len(), 1);
+    first.messages();
+    assert!(first.closed, "it had asked nothing for the longest time");
+    assert!(others.iter_mut().all(|client| client.messages().is_empty() && !client.closed));
+    assert_eq!(house.connections(), 64);
+}
+
+#[test]
 fn root_finds_a_place_when_others_have_taken_all_that_they_may() {
     let mut house = House::new(open());
-    let guests: Vec<Client> = (0..60).map(|_| house.client_as(GUEST)).collect();
+    let mut guests: Vec<Client> = (0..60).map(|_| house.client_as(GUEST)).collect();
+    keep_busy(&mut house, &mut guests);
     assert_eq!(house.client_as(OTHER).last_words(), "it already has 60 connections");
     let mut root: Vec<Client> = (0..4).map(|_| house.client_as(0)).collect();
-    for client in &mut root {
-        client.call(&Method::Status);
-    }
-    house.serve();
-    assert!(root.iter_mut().all(|client| client.messages().len() == 1));
+    keep_busy(&mut house, &mut root);
     assert_eq!(house.client_as(0).last_words(), "it already has 64 connections");
     drop(guests);
 }
