@@ -1,7 +1,7 @@
 //! The child between clone and exec: the steps of [`ExecStage`], in order, and nothing else.
 //!
 //! ```text
-//!   session → descriptors → terminal → limits, nice, I/O class, processors, OOM score, umask
+//!   table of descriptors → session → descriptors → terminal → limits, nice, I/O class, processors, OOM score, umask
 //!     → groups → group → user → directory → readable, writable → signals → execve
 //! ```
 //!
@@ -12,10 +12,11 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use super::close_on_exec;
 use super::limits::{self, RawLimit};
+use super::shelf::Laid;
 use super::signals::{self, Disposition};
 use super::spawn::{Identity, Plan, Stdin};
 use crate::model::ExecStage;
@@ -34,7 +35,17 @@ pub(super) struct Prepared<'a> {
     oom_score: Option<Digits>,
     restored: &'a [(c_int, Disposition)],
     mask: u64,
+    table: Table,
     pub(super) report: Report,
+}
+
+/// The child's descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    /// A copy of the parent's, made by the clone.
+    Copied,
+    /// The parent's own, and not to be touched before the child has copied what is below this number.
+    SharedUntil(RawFd),
 }
 
 /// A descriptor on its way to its number.
@@ -50,6 +61,8 @@ pub(super) struct Report {
     stage: AtomicUsize,
     errno: AtomicI32,
     index: AtomicUsize,
+    /// The child could not get a table of its own and did nothing.
+    shared: AtomicBool,
 }
 
 /// A step that failed, and the index of what it failed on.
@@ -63,6 +76,11 @@ impl Report {
         let number = self.stage.load(Ordering::Acquire).checked_sub(1)?;
         let stage = *ExecStage::ALL.get(number)?;
         Some((stage, self.errno.load(Ordering::Relaxed), self.index.load(Ordering::Relaxed)))
+    }
+
+    /// The errno with which the child was refused a table of its own; it has done nothing at all then.
+    pub(super) fn refused_table(&self) -> Option<i32> {
+        self.shared.load(Ordering::Acquire).then(|| self.errno.load(Ordering::Relaxed))
     }
 
     fn write(&self, failed: &Failed, errno: c_int) {
@@ -87,8 +105,30 @@ impl<'a> Prepared<'a> {
             oom_score: plan.oom_score_adj.map(Digits::new),
             restored,
             mask: signals::inherited().mask(),
+            table: Table::Copied,
             report: Report::default(),
         }
+    }
+
+    /// Lets the child share its parent's table at first; false, and nothing changed, where what it gets has no room on
+    /// the shelf.
+    pub(super) fn share_table(&mut self, laid: &mut Laid<'_>, until: RawFd) -> bool {
+        // A terminal is not open yet.
+        let number = |fd: RawFd, laid: &mut Laid<'_>| if fd < 0 { Some(fd) } else { laid.number(fd) };
+        let sources = self.placements.iter().map(|placement| placement.source.load(Ordering::Relaxed));
+        let Some(numbers) = sources.map(|fd| number(fd, laid)).collect::<Option<Vec<RawFd>>>() else {
+            return false;
+        };
+        for (placement, number) in self.placements.iter().zip(numbers) {
+            placement.source.store(number, Ordering::Relaxed);
+        }
+        self.table = Table::SharedUntil(until);
+        true
+    }
+
+    /// How the child comes by its table.
+    pub(super) fn table(&self) -> Table {
+        self.table
     }
 }
 
@@ -166,7 +206,12 @@ impl Digits {
 pub(super) extern "C" fn main(argument: *mut c_void) -> c_int {
     // SAFETY: the parent gave a pointer to a `Prepared` that lives until the child has let go of it.
     let prepared = unsafe { &*argument.cast::<Prepared<'_>>().cast_const() };
-    if let Err(failed) = run(prepared) {
+    if let Table::SharedUntil(free) = prepared.table
+        && !close_on_exec::copy_below(free)
+    {
+        prepared.report.errno.store(errno(), Ordering::Relaxed);
+        prepared.report.shared.store(true, Ordering::Release);
+    } else if let Err(failed) = run(prepared) {
         prepared.report.write(&failed, errno());
     }
     // SAFETY: it takes a number; unlike `exit` it runs nothing of the parent's.

@@ -29,6 +29,14 @@ pub(super) fn mark_all() {
     let _ = WAYS.into_iter().any(|way| way());
 }
 
+/// Gives the caller, who shares its table of descriptors, a copy of what is below `free`; false, and nothing changed,
+/// where the kernel does not know how.
+#[doc(alias = "CLOSE_RANGE_UNSHARE")]
+pub(super) fn copy_below(free: RawFd) -> bool {
+    // SAFETY: no pointers. What is closed is closed in the copy.
+    unsafe { libc::syscall(libc::SYS_close_range, free, u32::MAX, libc::CLOSE_RANGE_UNSHARE) == 0 }
+}
+
 fn by_range() -> bool {
     // Kernels before 5.11 know the call and not the flag: EINVAL. Older ones and older seccomp profiles
     // answer ENOSYS or EPERM. All of them mean that it is done another way.

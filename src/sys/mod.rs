@@ -37,6 +37,7 @@ pub mod poll;
 pub mod process;
 pub mod processes;
 pub mod reap;
+mod shelf;
 pub mod signals;
 pub mod socket;
 pub mod spawn;

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The child shares the parent's memory, and the parent is suspended until the exec: nothing is copied,
-//! however large sexton grows, and the report needs no pipe. For the same reason the child may not
+//! however large sexton grows, and the report needs no pipe. Of the descriptors it copies only the lowest few, where
+//! the kernel can do that: see [`super::shelf`]. For the same reason the child may not
 //! allocate, lock, drop or panic.
 //!
 //! See [clone(2)](https://man7.org/linux/man-pages/man2/clone.2.html) and
@@ -19,7 +20,8 @@ use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::rc::Rc;
 
-use super::child::{self, Prepared};
+use super::child::{self, Prepared, Table};
+use super::shelf::Shelf;
 use super::signals::{self, AllBlocked, Disposition};
 use super::stack::Stack;
 use super::{call, exec_words, limits, reap};
@@ -151,7 +153,9 @@ pub fn spawn(plan: &Plan<'_>) -> Result<Pid, SpawnError> {
         None => {
             let stack = Stack::new().map_err(|error| no_process(&error))?;
             let restored = signals::inherited().restored();
-            slot.insert(Spawner { stack, restored }).spawn(plan)
+            // Without a shelf every child copies the whole table.
+            let shelf = Shelf::new().ok();
+            slot.insert(Spawner { stack, restored, shelf }).spawn(plan)
         }
     })
 }
@@ -165,29 +169,54 @@ thread_local! {
 struct Spawner {
     stack: Stack,
     restored: Vec<(libc::c_int, Disposition)>,
+    /// None once the kernel has said that a shared table cannot be left by halves.
+    shelf: Option<Shelf>,
 }
 
 impl Spawner {
     fn spawn(&mut self, plan: &Plan<'_>) -> Result<Pid, SpawnError> {
+        if let Some(shelf) = &self.shelf {
+            let mut laid = shelf.lay();
+            let mut prepared = Prepared::new(plan, &self.restored);
+            if prepared.share_table(&mut laid, shelf.free()) {
+                let pid = clone(&mut self.stack, &prepared).map_err(|error| no_process(&error))?;
+                let Some(errno) = prepared.report.refused_table() else {
+                    return outcome(plan, &prepared, pid);
+                };
+                reap::bury(pid);
+                drop(laid);
+                if matches!(errno, libc::ENOSYS | libc::EPERM | libc::EINVAL) {
+                    self.shelf = None;
+                }
+            }
+        }
         let prepared = Prepared::new(plan, &self.restored);
-        let report = &prepared.report;
         let pid = clone(&mut self.stack, &prepared).map_err(|error| no_process(&error))?;
-        let Some((stage, errno, index)) = report.read() else { return Ok(pid) };
-        reap::bury(pid);
-        let subject = plan.subject(stage, index);
-        let cause = match stage {
-            ExecStage::Exec => exec_words::explain(&plan.program, plan.directory.as_deref(), errno),
-            _ => Cause::Errno(errno),
-        };
-        Err(SpawnError { stage, subject, cause })
+        outcome(plan, &prepared, pid)
     }
+}
+
+/// What became of a child that had its own table of descriptors.
+fn outcome(plan: &Plan<'_>, prepared: &Prepared<'_>, pid: Pid) -> Result<Pid, SpawnError> {
+    let Some((stage, errno, index)) = prepared.report.read() else { return Ok(pid) };
+    reap::bury(pid);
+    let subject = plan.subject(stage, index);
+    let cause = match stage {
+        ExecStage::Exec => exec_words::explain(&plan.program, plan.directory.as_deref(), errno),
+        _ => Cause::Errno(errno),
+    };
+    Err(SpawnError { stage, subject, cause })
 }
 
 /// Answers when the child has executed its program or has given up. Nobody else runs on `stack` until then.
 fn clone(stack: &mut Stack, prepared: &Prepared<'_>) -> io::Result<Pid> {
     // A signal that the child took, on a handler of the parent's, would run in the parent's memory.
     let blocked = AllBlocked::new()?;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let table = match prepared.table() {
+        Table::Copied => 0,
+        Table::SharedUntil(_) => libc::CLONE_FILES,
+    };
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | table | libc::SIGCHLD;
     let argument = std::ptr::from_ref(prepared).cast_mut().cast();
     // SAFETY: the stack is ours alone and large enough for `child::main`, which never returns; the argument
     // outlives the child's use of it, because the parent is suspended until then.

@@ -260,3 +260,30 @@ fn a_process_gets_no_signal_state_of_ours() {
         assert_eq!(ignored & 1 << (number - 1) != 0, inherited.ignores(signal), "{signal}");
     }
 }
+
+/// One that begins above what a child copies.
+fn high(fd: &OwnedFd) -> OwnedFd {
+    use std::os::fd::AsRawFd;
+    // SAFETY: no pointers.
+    call::owned(call::once(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 700) })).unwrap()
+}
+
+#[test]
+fn where_the_table_cannot_be_shared_the_descriptors_are_the_same() {
+    for shelf in [None, Shelf::new().ok()] {
+        let mut spawner = Spawner { stack: Stack::new().unwrap(), restored: Vec::new(), shelf };
+        let (mut near, far) = pipe();
+        let (null, high) = (null(), high(&far));
+        drop(far);
+        let mut plan = shell("echo out; echo err >&2; echo more >&9; ls /proc/$$/fd | tr '\\n' ' '", &null);
+        plan.stdout = Some(high.as_fd());
+        plan.promised = vec![(9, high.as_fd())];
+        let pid = spawner.spawn(&plan).unwrap();
+        drop(plan);
+        drop(high);
+        let mut text = String::new();
+        near.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "out\nerr\nmore\n0 1 2 9 ");
+        assert!(status(pid).is_success());
+    }
+}
