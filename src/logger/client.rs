@@ -39,6 +39,8 @@ const MAX_ORDERS: usize = 1024;
 
 /// The longest message of sexton itself; it is cut there.
 const MAX_MESSAGE: usize = 4096;
+/// Messages of sexton itself that are kept until the end of a turn: half of what fits into one order.
+const MAX_SAID: usize = 16 * 1024;
 /// Answers read in one turn of the loop; the rest comes with the next.
 const MAX_ANSWERS: usize = 256;
 
@@ -104,6 +106,8 @@ pub struct LogPipes {
     flushes: BTreeMap<Slot, Moment>,
     ended: Vec<Slot>,
     orders: VecDeque<Vec<u8>>,
+    /// Lines of sexton itself, for the next flush.
+    said: String,
     link: Link,
     tails: Option<Tails>,
     null: Option<File>,
@@ -135,6 +139,7 @@ impl LogPipes {
             flushes: BTreeMap::new(),
             ended: Vec::new(),
             orders: VecDeque::new(),
+            said: String::new(),
             link: Link::new(class),
             tails: Tails::create(names.len()).ok(),
             null: File::options().read(true).write(true).open("/dev/null").ok(),
@@ -237,18 +242,32 @@ impl LogPipes {
         self.tails.as_ref().map(|tails| tails.lines(slot)).unwrap_or_default()
     }
 
-    /// Says something in sexton's own name: through the logger, or on standard error where there is none. What
-    /// neither takes at once is lost: PID 1 waits for nobody.
+    /// Says something in sexton's own name, with the next [`LogPipes::flush`]: a thousand units that become ready in
+    /// one turn are a few messages and not a thousand.
     pub fn message(&mut self, text: &str, now: Moment) {
         let text = text.get(..text.floor_char_boundary(MAX_MESSAGE)).unwrap_or_default();
+        if self.said.len() + text.len() >= MAX_SAID {
+            self.speak(now);
+        }
+        self.said.push_str(text);
+        self.said.push('\n');
+    }
+
+    /// Says it through the logger, or on standard error where there is none. What neither takes at once is lost:
+    /// PID 1 waits for nobody.
+    fn speak(&mut self, now: Moment) {
+        let said = std::mem::take(&mut self.said);
+        if said.is_empty() {
+            return;
+        }
         let listens = self.end == End::NotYet && self.orders.is_empty();
-        if listens && self.link.send(&Order::Say(text).encode(), &[], now) {
+        if listens && self.link.send(&Order::Say(&said).encode(), &[], now) {
             return;
         }
         let sink = self.fallback.get_or_insert_with(|| Sink::open(Stream::Error));
         let (surface, name) = (surface_of(sink), (OWN_NAME, 0));
         let mut lines = Vec::new();
-        for line in text.lines() {
+        for line in said.lines() {
             render::line(&mut lines, surface, Style::Prefixed, name, line.as_bytes(), Ending::Whole);
         }
         let _ = sink.write(&lines); // There is nowhere left to say that it failed.
@@ -257,6 +276,7 @@ impl LogPipes {
     /// Hands over what waits and sends what is due: once in a turn of the loop, after the starts.
     pub fn flush(&mut self, poller: &Poller, now: Moment) {
         self.link.begin_sending(now);
+        self.speak(now);
         self.hand_over(now);
         if self.waiting.is_empty() {
             self.send_orders(now);
@@ -354,6 +374,8 @@ impl LogPipes {
     /// [`FINISH_LIMIT`], sexton can end too. If the logger was killed meanwhile (by a KILL to everybody), start it
     /// once more before: it finds all in the pipes.
     pub fn finish(&mut self, poller: &Poller, now: Moment) {
+        self.link.begin_sending(now);
+        self.speak(now);
         self.end = End::Wished;
         self.link.forget_delay();
         self.flush(poller, now);
