@@ -17,6 +17,7 @@ use crate::logger::Slot;
 use crate::logger::client::LogEvent;
 use crate::model::{Moment, Pid};
 use crate::sys::clock;
+use crate::sys::memory;
 use crate::sys::poll::Readiness;
 use crate::sys::reap::{self, Reaped};
 use crate::sys::signals::{Arrived, Sender};
@@ -35,6 +36,9 @@ impl Init {
     /// Runs until everything is over.
     pub(super) fn run(&mut self) -> Ending {
         let mut ready = Vec::new();
+        self.settle();
+        // What read the units and started them is over. Where it cannot be given back it is kept.
+        let _ = memory::give_back_code();
         loop {
             self.settle();
             if let Some(ending) = self.ended() {

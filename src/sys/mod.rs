@@ -28,6 +28,7 @@ pub mod handover;
 mod isolated;
 pub mod kill;
 pub mod limits;
+pub mod memory;
 mod message;
 pub mod namespace;
 #[cfg(all(panic = "abort", target_env = "musl", not(test), not(debug_assertions)))]
