@@ -8,8 +8,11 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::ExitCode;
 
+use sexton::cli::args::{InitArgs, UpArgs};
 use sexton::cli::{self, Exit, Parsed, Supervise};
 use sexton::logger;
 use sexton::run::ending::Ending;
@@ -25,7 +28,8 @@ fn main() -> ExitCode {
     if std::process::id() == 1 && argv.len() <= 1 {
         return init(UnitPaths::system(), None);
     }
-    match cli::parse(argv) {
+    let parsed = plain(&argv).map_or_else(|| cli::parse(argv), Parsed::Supervise);
+    match parsed {
         Parsed::Supervise(Supervise::Init(args)) => init(UnitPaths::system(), args.run_dir),
         Parsed::Supervise(Supervise::Up(args)) => match std::path::absolute(&args.directory) {
             Ok(directory) => init(UnitPaths::directory(&directory), args.init.run_dir),
@@ -34,6 +38,22 @@ fn main() -> ExitCode {
             }
         },
         Parsed::Errand(errand) => ExitCode::from(cli::run(&errand).code()),
+    }
+}
+
+/// The calls that an init is mostly started with, told apart without the parser of all commands: building that costs the
+/// first service more than reading its unit.
+fn plain(argv: &[OsString]) -> Option<Supervise> {
+    let (name, words) = argv.split_first()?;
+    if Path::new(name).file_name()? != "sexton" {
+        return None;
+    }
+    match words {
+        [init] if init == "init" => Some(Supervise::Init(InitArgs::default())),
+        [up, directory] if up == "up" && !directory.is_empty() && !directory.as_bytes().starts_with(b"-") => {
+            Some(Supervise::Up(UpArgs { directory: directory.into(), init: InitArgs::default() }))
+        }
+        _ => None,
     }
 }
 

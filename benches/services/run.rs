@@ -68,6 +68,8 @@ impl Bench {
         let build = "cargo build --release --target x86_64-unknown-linux-musl --bins --examples";
         assert!(sexton.exists() && examples.join("floor").exists(), "build first: {build}");
         let floor_in_c = compile_floor(&scratch);
+        // A program that was just linked is dirty memory of whoever maps it, until it is written out.
+        nix::unistd::sync();
         mkfifo(&scratch.join("pipe"), Mode::S_IRWXU).expect("a pipe can be made");
         Bench { sexton, examples, floor_in_c, scratch }
     }
