@@ -77,6 +77,8 @@ pub(super) struct Logger {
     console_watched: bool,
     tails: Option<Tails>,
     pipes: Vec<Option<Pipe>>,
+    /// Places in `pipes` that are free again.
+    holes: Vec<usize>,
     answers: VecDeque<Answer>,
     buffer: Vec<u8>,
 }
@@ -92,6 +94,7 @@ impl Logger {
             console_watched: false,
             tails,
             pipes: Vec::new(),
+            holes: Vec::new(),
             answers: VecDeque::new(),
             buffer: vec![0; CHUNK],
         })
@@ -148,9 +151,12 @@ impl Logger {
                 entries.iter().zip(fds).for_each(|(entry, fd)| self.attach(entry, fd));
             }
             Some(Order::Unwatch(slot)) => self.unwatch(slot),
-            Some(Order::Ended(slots)) => slots.into_iter().for_each(|slot| self.empty(slot)),
+            Some(Order::Ended(mut slots)) => {
+                slots.sort_unstable();
+                self.empty(&slots);
+            }
             Some(Order::Flush(slot)) => {
-                self.empty(slot);
+                self.empty(&[slot]);
                 self.answer(Answer::Flushed(slot));
             }
             Some(Order::Say(text)) => {
@@ -180,14 +186,16 @@ impl Logger {
         if fcntl(&pipe.file, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).is_err() {
             return;
         }
-        let free = self.pipes.iter().position(Option::is_none);
-        let place = free.unwrap_or(self.pipes.len());
+        let place = self.holes.last().copied().unwrap_or(self.pipes.len());
         let token = Token::new(PIPES, u32::try_from(place).unwrap_or(u32::MAX));
         if self.poller.add(pipe.file.as_fd(), token, Interest::Read).is_err() {
             return;
         }
         match self.pipes.get_mut(place) {
-            Some(hole) => *hole = Some(pipe),
+            Some(hole) => {
+                *hole = Some(pipe);
+                self.holes.pop();
+            }
             None => self.pipes.push(Some(pipe)),
         }
     }
@@ -202,15 +210,17 @@ impl Logger {
         if self.read_once(place) == Progress::Ended {
             self.end_line(place);
             if let Some(pipe) = self.pipes.get_mut(place).and_then(Option::take) {
+                self.holes.push(place);
                 let _ = self.poller.remove(pipe.file.as_fd()); // It is closed next, which removes it too.
             }
         }
     }
 
-    /// Reads what is in the unit's pipes; a line without its end counts as one.
-    fn empty(&mut self, slot: Slot) {
+    /// Reads what is in the pipes of these units, which are in order; a line without its end counts as one.
+    fn empty(&mut self, slots: &[Slot]) {
         for place in 0..self.pipes.len() {
-            if self.pipes.get(place).is_some_and(|pipe| pipe.as_ref().is_some_and(|pipe| pipe.slot == slot)) {
+            let slot = self.pipes.get(place).and_then(Option::as_ref).map(|pipe| pipe.slot);
+            if slot.is_some_and(|slot| slots.binary_search(&slot).is_ok()) {
                 self.drain(place);
             }
         }

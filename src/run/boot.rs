@@ -10,6 +10,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -77,7 +78,9 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
         .map_err(failed("wait for signals"))?;
     let loaded = load::load(&options.paths);
     let server = open_control(&options.run_directory, &loaded.settings, &mut limitations);
-    let mut init = assemble(options, place, poller, signals, server, null, &loaded, limitations);
+    // What an init held goes with its process: closing a thousand pipes one by one would only delay the end.
+    let mut init =
+        ManuallyDrop::new(assemble(options, place, poller, signals, server, null, &loaded, limitations));
     init.say_what_is_wrong(&loaded);
     init.start_at_boot(&loaded.start);
     Ok(init.run())

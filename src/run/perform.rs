@@ -36,7 +36,9 @@ impl Init {
             Effect::AwaitReadiness { unit } => self.await_readiness(unit),
             Effect::AwaitPidFile { unit } => self.await_pid_file(unit),
             Effect::ForgetReadiness { unit } => self.forget_readiness(unit),
-            Effect::Signal { unit: _, pid, scope, signal } => send(pid, scope, signal),
+            Effect::Signal { unit: _, pid, scope, signal } => {
+                let _ = send(pid, scope, signal); // A process that is gone is no error.
+            }
             Effect::ClearGroup { unit, group, signal } => self.clear_group(unit, group, signal),
             Effect::CleanUp { unit, next } => self.clean_up(unit, next),
             Effect::SignalEverybody { signal } => self.signal_everybody(signal),
@@ -120,8 +122,10 @@ impl Init {
 
     /// What is left of a group is told to end. Most groups are empty by then, and their unit goes on at once.
     fn clear_group(&mut self, unit: UnitId, group: Pid, signal: Signal) {
-        send(group, Scope::Group, signal);
-        if kill::group_exists(group) {
+        // What may not be signalled may still be there; only what is not there is gone.
+        let is_gone =
+            send(group, Scope::Group, signal).is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH));
+        if !is_gone && kill::group_exists(group) {
             self.groups.retain(|(other, _)| *other != unit);
             self.groups.push((unit, group));
         } else {
@@ -251,16 +255,17 @@ pub(super) fn nothing_to_run() -> SpawnError {
     SpawnError { stage: ExecStage::Program, subject: String::new(), cause }
 }
 
-/// Sends a signal, followed by CONT: a stopped process cannot act on a signal that it may catch. A process that
-/// is gone is no error.
-fn send(pid: Pid, scope: Scope, signal: Signal) {
+/// Sends a signal, followed by CONT: a stopped process cannot act on a signal that it may catch.
+fn send(pid: Pid, scope: Scope, signal: Signal) -> std::io::Result<()> {
     let deliver = |signal| match scope {
         Scope::Process => kill::process(pid, signal),
         Scope::Group => kill::group(pid, signal),
     };
-    if deliver(signal).is_ok() && matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT | Signal::HUP) {
+    deliver(signal)?;
+    if matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT | Signal::HUP) {
         let _ = deliver(Signal::CONT); // It ended in between.
     }
+    Ok(())
 }
 
 /// What a role runs, and as whom.
