@@ -6,22 +6,30 @@
 //! | init | pid 1 without arguments; `sexton init`; `sexton up DIR` |
 //! | client | everything else, and the names `poweroff`, `reboot`, `halt` |
 
+#![no_main]
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::ExitCode;
 
 use sexton::cli::args::{InitArgs, UpArgs};
 use sexton::cli::{self, Exit, Parsed, Supervise};
 use sexton::logger;
 use sexton::run::ending::Ending;
 use sexton::run::{self, Options, directory, load::UnitPaths};
+use sexton::sys::allocator::Patient;
+use sexton::sys::entry;
 use sexton::sys::handover;
 use sexton::sys::process::{self, MachineEnd};
 
-fn main() -> ExitCode {
-    let argv: Vec<OsString> = std::env::args_os().collect();
+entry::begin_at!(run_as);
+
+#[global_allocator]
+static ALLOCATOR: Patient = Patient;
+
+/// Finds the role and plays it; answers the exit status.
+fn run_as(argv: Vec<OsString>) -> u8 {
     if argv.first().is_some_and(|name| name == run::LOGGER) {
         return log();
     }
@@ -37,7 +45,7 @@ fn main() -> ExitCode {
                 complain(&format!("cannot find '{}': {error}", args.directory.display()), Exit::Usage)
             }
         },
-        Parsed::Errand(errand) => ExitCode::from(cli::run(&errand).code()),
+        Parsed::Errand(errand) => cli::run(&errand).code(),
     }
 }
 
@@ -58,22 +66,22 @@ fn plain(argv: &[OsString]) -> Option<Supervise> {
 }
 
 /// Runs as the logger, on the descriptors that PID 1 gave it.
-fn log() -> ExitCode {
+fn log() -> u8 {
     match handover::inherited(run::CONTROL_FD) {
         Ok(control) => {
             let tails = handover::inherited(run::TAILS_FD).ok();
-            ExitCode::from(logger::main(control, tails))
+            logger::main(control, tails)
         }
         Err(error) => complain(&format!("the logger is started by sexton itself: {error}"), Exit::Usage),
     }
 }
 
 /// Runs as an init until everything is over.
-fn init(paths: UnitPaths, run_directory: Option<std::path::PathBuf>) -> ExitCode {
+fn init(paths: UnitPaths, run_directory: Option<std::path::PathBuf>) -> u8 {
     let run_directory = run_directory.unwrap_or_else(directory::own_run_directory);
     let run_directory = std::path::absolute(&run_directory).unwrap_or(run_directory);
     match run::boot::run(Options { paths, run_directory }) {
-        Ok(Ending::Exit(code)) => ExitCode::from(code),
+        Ok(Ending::Exit(code)) => code,
         Ok(Ending::Machine(how)) => end_machine(how),
         Err(error) => complain(&error.to_string(), Exit::Failed),
     }
@@ -81,14 +89,14 @@ fn init(paths: UnitPaths, run_directory: Option<std::path::PathBuf>) -> ExitCode
 
 /// Ends the machine. If even that fails there is nothing to return to: an init that exits is a kernel panic,
 /// which at least is seen.
-fn end_machine(how: MachineEnd) -> ExitCode {
+fn end_machine(how: MachineEnd) -> u8 {
     process::sync_disks();
     let error = process::end_machine(how);
     complain(&format!("cannot end the machine: {error}"), Exit::Failed)
 }
 
-fn complain(words: &str, exit: Exit) -> ExitCode {
+fn complain(words: &str, exit: Exit) -> u8 {
     // Nobody is left to tell where standard error cannot be written to.
     let _ = writeln!(std::io::stderr(), "sexton: {words}");
-    ExitCode::from(exit.code())
+    exit.code()
 }

@@ -14,6 +14,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::control::policy::Policy;
 use crate::control::server::Server;
@@ -23,7 +24,7 @@ use crate::model::{Settings, UnitName};
 use crate::sys::accounts::Accounts;
 use crate::sys::poll::{Interest, Poller, Token};
 use crate::sys::signals::{self, SignalFd};
-use crate::sys::{clock, limits, process, socket};
+use crate::sys::{allocator, clock, limits, memory, process, socket};
 use crate::unitfile::{Level, Loaded};
 
 use super::children::Children;
@@ -35,6 +36,10 @@ use super::place::Place;
 use super::readiness::Watcher;
 use super::requests::{Pending, Requests};
 use super::{Class, Init, Options, directory, load};
+
+/// How often what nothing can be done without is asked for again: for two seconds.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why sexton could not begin at all.
 #[derive(Debug)]
@@ -58,10 +63,11 @@ impl std::error::Error for BootError {
 /// Boots, runs until everything is over, and tells how to end.
 pub fn run(options: Options) -> Result<Ending, BootError> {
     let failed = |what| move |error| BootError { what, error };
-    signals::block_all().map_err(failed("block signals"))?;
+    allocator::never_give_up();
+    insist(signals::block_all).map_err(failed("block signals"))?;
     let mut limitations = Vec::new();
     note(&mut limitations, "open descriptors 0 to 2", process::tidy_descriptors());
-    let null = process::open_nothing().map_err(failed("open anything to read nothing from"))?;
+    let null = insist(process::open_nothing).map_err(failed("open anything to read nothing from"))?;
     let place = Place::detect();
     note(&mut limitations, "leave the working directory", process::leave_directory());
     note(&mut limitations, "raise the limit of descriptors", limits::raise_descriptors().map(drop));
@@ -71,11 +77,10 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
     if place == Place::Machine {
         note(&mut limitations, "take Ctrl-Alt-Del", process::take_ctrl_alt_del());
     }
-    let poller = Poller::new().map_err(failed("make an epoll"))?;
-    let signals = SignalFd::new().map_err(failed("make a signalfd"))?;
-    poller
-        .add(signals.as_fd(), Token::new(Class::Signals as u8, 0), Interest::Read)
-        .map_err(failed("wait for signals"))?;
+    let poller = insist(Poller::new).map_err(failed("make an epoll"))?;
+    let signals = insist(SignalFd::new).map_err(failed("make a signalfd"))?;
+    let token = Token::new(Class::Signals as u8, 0);
+    insist(|| poller.add(signals.as_fd(), token, Interest::Read)).map_err(failed("wait for signals"))?;
     let loaded = load::load(&options.paths);
     let server = open_control(&options.run_directory, &loaded.settings, &mut limitations);
     // What an init held goes with its process: closing a thousand pipes one by one would only delay the end.
@@ -84,6 +89,17 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
     init.say_what_is_wrong(&loaded);
     init.start_at_boot(&loaded.start);
     Ok(init.run())
+}
+
+/// Asks again for what nothing can be done without: at boot others may hold for a moment what it takes.
+fn insist<T>(mut act: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    for _ in 0..TRIES {
+        if let Ok(done) = act() {
+            return Ok(done);
+        }
+        clock::pause(PAUSE);
+    }
+    act()
 }
 
 fn note(limitations: &mut Vec<String>, what: &str, result: std::io::Result<()>) {

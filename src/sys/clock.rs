@@ -35,6 +35,17 @@ fn part(time: libc::timespec) -> u64 {
     u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
+/// Does nothing for so long. Only where there is nothing to wait for: before the loop, or when not even memory is to be had.
+#[doc(alias = "nanosleep")]
+pub fn pause(duration: std::time::Duration) {
+    let wished = libc::timespec {
+        tv_sec: duration.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: libc::c_long::from(duration.subsec_nanos().cast_signed()),
+    };
+    // SAFETY: `wished` is a valid time; what would be left of it is not asked for.
+    unsafe { libc::nanosleep(&wished, std::ptr::null_mut()) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

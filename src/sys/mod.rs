@@ -13,12 +13,14 @@
 )]
 
 pub mod accounts;
+pub mod allocator;
 mod call;
 mod child;
 pub mod clock;
 mod close_on_exec;
 pub mod dirs;
 mod entries;
+pub mod entry;
 mod exec_words;
 pub mod files;
 #[cfg(test)]

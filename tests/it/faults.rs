@@ -168,7 +168,7 @@ fn a_logger_that_is_killed_returns_and_no_service_is_started_twice() {
         .up();
     machine.await_state("x", "ready");
     let loggers =
-        |machine: &Machine| machine.run(&["pgrep", "-P", "1", "-x", "sexton"]).out.trim().to_owned();
+        |machine: &Machine| machine.run(&["pgrep", "-P", "1", "-f", "^sexton-logger"]).out.trim().to_owned();
     let old = until("there is a logger", || Some(loggers(&machine)).filter(|pids| !pids.is_empty()));
     for pid in old.split_whitespace() {
         machine.run(&["/bin/kill", "-9", pid]).expect(0);

@@ -53,8 +53,12 @@ enum Verdict {
 fn no_system_call_that_fails_ends_pid_1() {
     let strace = needs("strace", "strace");
     let began = Instant::now();
-    let points = record(&strace);
+    let mut points = record(&strace);
     assert!(points.len() > 50, "only {} calls were recorded", points.len());
+    // For whoever looks into one point: SEXTON_SWEEP='read 3'.
+    if let Ok(wanted) = std::env::var("SEXTON_SWEEP") {
+        points.retain(|point| wanted.split(',').any(|wanted| format!("{point:?}").starts_with(wanted)));
+    }
     let queue = Mutex::new(points.iter());
     let verdicts = Mutex::new(BTreeMap::<Verdict, Vec<&Point>>::new());
     std::thread::scope(|scope| {

@@ -1,0 +1,84 @@
+//! The allocator: it asks again when there is no memory, because PID 1 may not die of it.
+//!
+//! Rust ends a program whose allocation fails. A client may end so, after some seconds; an init waits until there
+//! is memory again: its services run on meanwhile, and the kernel kills somebody long before it comes back with nothing.
+//!
+//! See [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html), ENOMEM.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::clock;
+
+/// The C library's allocator, asked more than once.
+#[derive(Debug)]
+pub struct Patient;
+
+/// How long a program that may die of it asks again: 5 seconds.
+const TRIES: u32 = 500;
+
+/// Between two tries: rarely enough to cost nothing, soon enough that nobody notices.
+const PAUSE: Duration = Duration::from_millis(10);
+
+static NEVER_GIVES_UP: AtomicBool = AtomicBool::new(false);
+
+/// From now on this program waits for memory for as long as it takes.
+pub fn never_give_up() {
+    NEVER_GIVES_UP.store(true, Ordering::Relaxed);
+}
+
+/// Tries again until there is memory. The first time at once: most such failures are gone with the call.
+fn insist(mut allocate: impl FnMut() -> *mut u8) -> *mut u8 {
+    let mut tries = 0;
+    loop {
+        let memory = allocate();
+        if !memory.is_null() || (tries >= TRIES && !NEVER_GIVES_UP.load(Ordering::Relaxed)) {
+            return memory;
+        }
+        if tries > 0 {
+            clock::pause(PAUSE);
+        }
+        tries = tries.saturating_add(1);
+    }
+}
+
+// SAFETY: all is handed to the system's allocator as it came, as often as it says that it has nothing; what it then
+// answers is handed back as it is.
+unsafe impl GlobalAlloc for Patient {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the promises that are asked of it here.
+        insist(|| unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        insist(|| unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above. When it answers nothing the old memory is still there.
+        insist(|| unsafe { System.realloc(memory, layout, size) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_comes_back_is_waited_for() {
+        let (mut asked, place) = (0, &mut 0_u8);
+        let memory: *mut u8 = place;
+        let got = insist(|| {
+            asked += 1;
+            if asked < 4 { std::ptr::null_mut() } else { memory }
+        });
+        assert_eq!((asked, got), (4, memory));
+    }
+}
