@@ -19,11 +19,10 @@ use sexton::logger;
 use sexton::run::ending::Ending;
 use sexton::run::{self, Options, directory, load::UnitPaths};
 use sexton::sys::allocator::Patient;
-use sexton::sys::entry;
 use sexton::sys::handover;
 use sexton::sys::process::{self, MachineEnd};
 
-entry::begin_at!(run_as);
+sexton::begin_at!(run_as);
 
 #[global_allocator]
 static ALLOCATOR: Patient = Patient;

@@ -218,7 +218,7 @@ impl Init {
         }
         for diagnostic in &loaded.diagnostics {
             if diagnostic.level == Level::Error {
-                self.say(&diagnostic.to_string());
+                self.say(&diagnostic.in_one_line());
             }
         }
         if loaded.entries.is_empty() {

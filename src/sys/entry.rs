@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStringExt;
 /// Defines `main` for a program without Rust's start-up. The function gets the arguments, the program's name first, and
 /// answers the exit status.
 #[macro_export]
-macro_rules! entry {
+macro_rules! begin_at {
     ($main:path) => {
         // SAFETY: the name is the one that the C library calls, with the arguments that it passes.
         #[allow(unsafe_code, reason = "it is how the C library finds it")]

@@ -14,11 +14,11 @@
 //! See [clone(2)](https://man7.org/linux/man-pages/man2/clone.2.html) and
 //! [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html).
 
-use std::cell::RefCell;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 
 use super::child::{self, Prepared, Table};
 use super::shelf::Shelf;
@@ -148,7 +148,8 @@ fn lossy(text: &CStr) -> String {
 /// What sexton does on signals must have its final form before the first call: the difference to what was
 /// inherited is computed once.
 pub fn spawn(plan: &Plan<'_>) -> Result<Pid, SpawnError> {
-    SPAWNER.with_borrow_mut(|slot| match slot {
+    let mut slot = SPAWNER.lock().unwrap_or_else(PoisonError::into_inner);
+    match &mut *slot {
         Some(spawner) => spawner.spawn(plan),
         None => {
             let stack = Stack::new().map_err(|error| no_process(&error))?;
@@ -157,13 +158,13 @@ pub fn spawn(plan: &Plan<'_>) -> Result<Pid, SpawnError> {
             let shelf = Shelf::new().ok();
             slot.insert(Spawner { stack, restored, shelf }).spawn(plan)
         }
-    })
+    }
 }
 
-thread_local! {
-    /// One a thread, because the parent's thread alone is suspended. PID 1 has one thread; the tests have many.
-    static SPAWNER: RefCell<Option<Spawner>> = const { RefCell::new(None) };
-}
+/// One stack serves all, because whoever spawns is suspended until its child has left it. PID 1 has one thread and
+/// never finds the lock taken; the tests have many. It is not thread-local: that would cost a mapping at every start,
+/// and a failure of it before `main` could not be survived.
+static SPAWNER: Mutex<Option<Spawner>> = Mutex::new(None);
 
 /// What all spawns share.
 struct Spawner {

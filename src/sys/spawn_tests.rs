@@ -275,7 +275,7 @@ fn where_the_table_cannot_be_shared_the_descriptors_are_the_same() {
         let (mut near, far) = pipe();
         let (null, high) = (null(), high(&far));
         drop(far);
-        let mut plan = shell("echo out; echo err >&2; echo more >&9; ls /proc/$$/fd | tr '\\n' ' '", &null);
+        let mut plan = shell("echo out; echo err >&2; echo more >&9; ls -m /proc/$$/fd; :", &null);
         plan.stdout = Some(high.as_fd());
         plan.promised = vec![(9, high.as_fd())];
         let pid = spawner.spawn(&plan).unwrap();
@@ -283,7 +283,7 @@ fn where_the_table_cannot_be_shared_the_descriptors_are_the_same() {
         drop(high);
         let mut text = String::new();
         near.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "out\nerr\nmore\n0 1 2 9 ");
+        assert_eq!(text, "out\nerr\nmore\n0, 1, 2, 9\n");
         assert!(status(pid).is_success());
     }
 }

@@ -29,6 +29,9 @@ pub(super) struct Stack {
     lowest: NonNull<libc::c_void>,
 }
 
+// SAFETY: the memory is the owner's alone, whichever thread that is.
+unsafe impl Send for Stack {}
+
 impl Stack {
     pub(super) fn new() -> io::Result<Stack> {
         let (nowhere, kind) =

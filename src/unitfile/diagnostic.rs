@@ -74,6 +74,14 @@ impl Diagnostic {
         Diagnostic { level: Level::Error, file, place: None, message: harmless(message.into()), help: None }
     }
 
+    /// All of it in one line, the hint included: for a console, and for whoever asks why a unit failed.
+    pub fn in_one_line(&self) -> String {
+        match &self.help {
+            Some(help) => format!("{self}; {help}"),
+            None => self.to_string(),
+        }
+    }
+
     /// The diagnostic with a hint.
     pub fn with_help(mut self, help: impl Into<String>) -> Diagnostic {
         self.help = Some(harmless(help.into()));

@@ -132,7 +132,7 @@ impl<'a> Resolver<'a> {
                 }
                 Err(Wrong::New(message, help)) => {
                     let diagnostic = late(self.files, spot, Level::Error, message, help);
-                    first_error.get_or_insert_with(|| diagnostic.to_string());
+                    first_error.get_or_insert_with(|| diagnostic.in_one_line());
                     self.diagnostics.push(diagnostic);
                     continue;
                 }
@@ -155,7 +155,7 @@ impl<'a> Resolver<'a> {
             if let (true, Some((_, edge)), Some(name)) = (both, spot, self.names.get(*other)) {
                 let message = format!("it {} '{name}' and can never be up with it", relation.as_str());
                 let diagnostic = late(self.files, &edge.spot, Level::Error, message, None);
-                first_error.get_or_insert_with(|| diagnostic.to_string());
+                first_error.get_or_insert_with(|| diagnostic.in_one_line());
                 self.diagnostics.push(diagnostic);
             }
         }
@@ -216,7 +216,7 @@ impl<'a> Resolver<'a> {
             let words = match cycle.first().and_then(|step| edges.get(step.unit)?.get(step.edge)) {
                 Some(edge) if number < MOST_CYCLES => {
                     let diagnostic = late(self.files, &edge.spot, Level::Error, message, None);
-                    let words = clipped(diagnostic.to_string());
+                    let words = clipped(diagnostic.in_one_line());
                     self.diagnostics.push(diagnostic);
                     words
                 }

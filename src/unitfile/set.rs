@@ -133,7 +133,7 @@ impl<'f> Set<'f> {
             match self.files.read(path) {
                 Ok(text) => texts.push((path.clone(), text)),
                 Err(diagnostic) => {
-                    first_error.get_or_insert_with(|| diagnostic.to_string());
+                    first_error.get_or_insert_with(|| diagnostic.in_one_line());
                     self.diagnostics.push(*diagnostic);
                 }
             }
@@ -233,7 +233,7 @@ impl<'f> Set<'f> {
         let found = template::instances(&template.root, &template.prefix, self.files, &mut problems);
         let list = problems.into_list();
         if let (Some(first), None) = (list.first(), &template.broken) {
-            template.broken = Some(first.to_string());
+            template.broken = Some(first.in_one_line());
         }
         self.diagnostics.extend(list);
         if found.is_empty() {
@@ -318,7 +318,7 @@ impl<'f> Set<'f> {
     ) -> Content {
         let list = problems.into_list();
         let content = match (content, list.first()) {
-            (Content::Broken(words), Some(first)) if words.is_empty() => Content::Broken(first.to_string()),
+            (Content::Broken(words), Some(first)) if words.is_empty() => Content::Broken(first.in_one_line()),
             (content, _) => content,
         };
         let place = |diagnostic: &Diagnostic| {
@@ -356,7 +356,7 @@ impl<'f> Set<'f> {
         Reader { names: &names, problems: &mut problems, pool: &mut self.pool }.unit(&template.root, origin);
         let list = problems.into_list();
         if let (Some(first), None) = (list.first(), &template.broken) {
-            template.broken = Some(first.to_string());
+            template.broken = Some(first.in_one_line());
         }
         template
             .seen

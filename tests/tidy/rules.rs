@@ -68,7 +68,8 @@ pub fn direction(source: &Source, tests: &BTreeSet<String>) -> Vec<String> {
     let Some(room) = source.top_module().filter(|_| !is_test_only(source, tests)) else { return Vec::new() };
     let (own, allowed): (&str, &[&str]) = match room {
         "lib" => return Vec::new(),
-        "main" => ("sexton::", &["cli", "run", "logger", "wrapper", "sys"]),
+        // `begin_at` is a macro of `sys`; the language puts those at the root.
+        "main" => ("sexton::", &["cli", "run", "logger", "wrapper", "sys", "begin_at"]),
         _ => ("crate::", BELOW.iter().find(|(name, _)| *name == room).map_or(&[], |(_, below)| below)),
     };
     let judge = |mention: Mention| {
