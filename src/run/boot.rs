@@ -24,7 +24,7 @@ use crate::model::{Settings, UnitName};
 use crate::sys::accounts::Accounts;
 use crate::sys::poll::{Interest, Poller, Token};
 use crate::sys::signals::{self, SignalFd};
-use crate::sys::{allocator, clock, limits, memory, process, socket};
+use crate::sys::{allocator, clock, limits, process, socket};
 use crate::unitfile::{Level, Loaded};
 
 use super::children::Children;
