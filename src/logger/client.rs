@@ -256,12 +256,19 @@ impl LogPipes {
     /// Says it through the logger, or on standard error where there is none. What neither takes at once is lost:
     /// PID 1 waits for nobody.
     fn speak(&mut self, now: Moment) {
-        let said = std::mem::take(&mut self.said);
-        if said.is_empty() {
+        if self.said.is_empty() {
             return;
         }
+        let mut said = std::mem::take(&mut self.said);
+        self.speak_this(&said, now);
+        // Its room is kept: what was had once is not asked for again when memory is short.
+        said.clear();
+        self.said = said;
+    }
+
+    fn speak_this(&mut self, said: &str, now: Moment) {
         let listens = self.end == End::NotYet && self.orders.is_empty();
-        if listens && self.link.send(&Order::Say(&said).encode(), &[], now) {
+        if listens && self.link.send(&Order::Say(said).encode(), &[], now) {
             return;
         }
         let sink = self.fallback.get_or_insert_with(|| Sink::open(Stream::Error));
