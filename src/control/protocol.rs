@@ -58,7 +58,7 @@ pub enum Target {
 /// Why a message is not one: whoever sent it does not speak Varlink, and the connection is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Garbled {
-    /// It nests deeper than [`MAX_DEPTH`].
+    /// It nests deeper than `MAX_DEPTH`.
     TooDeep,
     /// It is no JSON; the words are the parser's.
     NotJson(String),

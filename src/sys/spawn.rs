@@ -8,7 +8,7 @@
 //!
 //! The child shares the parent's memory, and the parent is suspended until the exec: nothing is copied,
 //! however large sexton grows, and the report needs no pipe. Of the descriptors it copies only the lowest few, where
-//! the kernel can do that: see [`super::shelf`]. For the same reason the child may not
+//! the kernel can do that: see `shelf`. For the same reason the child may not
 //! allocate, lock, drop or panic.
 //!
 //! See [clone(2)](https://man7.org/linux/man-pages/man2/clone.2.html) and

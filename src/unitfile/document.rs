@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Nothing here recurses deeper than the schema does, save the dropping of what the parser made; that is
-//! bounded by [`TOO_DEEP`], which is looked at before the parser sees a text.
+//! bounded by `TOO_DEEP`, which is looked at before the parser sees a text.
 
 use std::collections::BTreeSet;
 

@@ -18,7 +18,7 @@ use crate::model::{Settings, UnitName};
 use super::pool::Pool;
 
 /// Instances that nothing but dependencies names are made up to this number: `needs = ["a@%i1", "a@%i2"]`
-/// in a template without [instances] would go on for ever.
+/// in a template without `[instances]` would go on for ever.
 const MOST_ON_DEMAND: usize = 4096;
 
 /// One unit on its way to the engine.
