@@ -118,7 +118,7 @@ impl Found {
     /// The entries of a directory. A directory that is not there has none; a file that hides is not one of them.
     fn entries(&mut self, directory: &Path) -> Vec<(String, PathBuf)> {
         let path = || Rc::from(directory);
-        let listing = match fs::read_dir(directory) {
+        let listing = match fs::read_dir(directory).or_else(|_| fs::read_dir(directory)) {
             Ok(listing) => listing,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
             // A file called `x.d` is none of ours.
@@ -168,7 +168,9 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&mut self, path: &Rc<Path>) -> Result<String, Box<Diagnostic>> {
-        let bytes = read(path).map_err(|cause| {
+        // What fails once, of a tired disk or for want of a descriptor, may work the next moment; a unit that is missed
+        // at boot is missed until somebody looks.
+        let bytes = read(path).or_else(|_| read(path)).map_err(|cause| {
             Box::new(Diagnostic::of_file(path.clone(), format!("cannot read it: {cause}")))
         })?;
         String::from_utf8(bytes).map_err(|error| {

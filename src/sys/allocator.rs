@@ -6,7 +6,8 @@
 //! See [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html), ENOMEM.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::Duration;
 
 use super::clock;
@@ -21,11 +22,36 @@ const TRIES: u32 = 500;
 /// Between two tries: rarely enough to cost nothing, soon enough that nobody notices.
 const PAUSE: Duration = Duration::from_millis(10);
 
-static NEVER_GIVES_UP: AtomicBool = AtomicBool::new(false);
+/// Addresses that are set aside: many times what a step of PID 1 needs. They are only addresses, no memory.
+const RESERVE: usize = 4 << 20;
 
-/// From now on this program waits for memory for as long as it takes.
+static NEVER_GIVES_UP: AtomicBool = AtomicBool::new(false);
+static SET_ASIDE: AtomicPtr<libc::c_void> = AtomicPtr::new(null_mut());
+
+/// From now on this program waits for memory for as long as it takes. Addresses are set aside for a day on which
+/// somebody forbids it to grow.
+#[doc(alias = "RLIMIT_AS")]
 pub fn never_give_up() {
     NEVER_GIVES_UP.store(true, Ordering::Relaxed);
+    set_aside();
+}
+
+fn set_aside() {
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping, wherever the kernel likes, which nobody may touch.
+    let addresses = unsafe { libc::mmap(null_mut(), RESERVE, libc::PROT_NONE, kind, -1, 0) };
+    if addresses != libc::MAP_FAILED {
+        SET_ASIDE.store(addresses, Ordering::Relaxed);
+    }
+}
+
+/// Gives up what was set aside, if anything was.
+fn break_into_reserve() {
+    let addresses = SET_ASIDE.swap(null_mut(), Ordering::Relaxed);
+    if !addresses.is_null() {
+        // SAFETY: it is the mapping of `set_aside`, of that size, which nobody else knows of.
+        unsafe { libc::munmap(addresses, RESERVE) };
+    }
 }
 
 /// Tries again until there is memory. The first time at once: most such failures are gone with the call.
@@ -36,8 +62,9 @@ fn insist(mut allocate: impl FnMut() -> *mut u8) -> *mut u8 {
         if !memory.is_null() || (tries >= TRIES && !NEVER_GIVES_UP.load(Ordering::Relaxed)) {
             return memory;
         }
-        if tries > 0 {
-            clock::pause(PAUSE);
+        match tries {
+            0 => break_into_reserve(),
+            _ => clock::pause(PAUSE),
         }
         tries = tries.saturating_add(1);
     }
@@ -77,7 +104,7 @@ mod tests {
         let memory: *mut u8 = place;
         let got = insist(|| {
             asked += 1;
-            if asked < 4 { std::ptr::null_mut() } else { memory }
+            if asked < 4 { null_mut() } else { memory }
         });
         assert_eq!((asked, got), (4, memory));
     }

@@ -185,7 +185,7 @@ impl<'f> Set<'f> {
             return Content::Draft(Box::new(draft));
         }
         let list = problems.into_list();
-        let words = list.first().map_or_else(|| "it cannot be read".to_owned(), Diagnostic::to_string);
+        let words = list.first().map_or_else(|| "it cannot be read".to_owned(), Diagnostic::in_one_line);
         self.diagnostics.extend(list);
         Content::Broken(words)
     }
