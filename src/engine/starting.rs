@@ -19,6 +19,9 @@ use super::resting::After;
 use super::state::{Awaiting, Ending, Process, State};
 use super::stopping::KILL_WAIT;
 
+/// How much later than its deadline a timeout can come and still be the one that the unit names.
+const SLACK: Duration = Duration::from_secs(1);
+
 impl Engine {
     pub(super) fn order_main(&mut self, unit: UnitId, tries: u16) {
         if self.cell(unit).needs_missing > 0 {
@@ -157,7 +160,11 @@ impl Engine {
         match main {
             Process::Deferred(tries) => self.order_main(unit, tries.saturating_add(1)),
             Process::Running(_) | Process::Gone(_) => {
-                let after = self.now.since(self.cell(unit).since);
+                let waited = self.now.since(self.cell(unit).since);
+                let timeout = self.cell(unit).program().map_or(waited, |program| program.ready.timeout);
+                // The loop looks at the clock a moment late; only what the daemon asked for in addition is told.
+                let is_extended = waited > timeout + SLACK;
+                let after = if is_extended { waited } else { timeout };
                 self.note_failure(unit, Failure::NotReady { after });
                 self.forget_readiness(unit, awaiting);
                 self.begin_stop(unit, main, Process::None, Ending::Failed);

@@ -4,7 +4,7 @@ use crate::control::error::MethodError;
 use crate::control::method::{Method, ShutdownKind};
 use crate::control::server::{Call, ConnectionId, Server};
 use crate::control::wire::{Explanation, Report, Units};
-use crate::engine::{Dependents, Event, Outcome, Phase, Request, Shutdown, UnitId};
+use crate::engine::{Dependents, Event, Failure, Outcome, Phase, Request, Shutdown, UnitId};
 use crate::sys::poll::Readiness;
 
 use super::event_loop::slot;
@@ -155,6 +155,9 @@ impl Init {
         report.units = pending.units.iter().map(|id| self.status_of(*id)).collect();
         if let Some(unit) = output_of {
             report.last_output = self.logs.tail(slot(unit));
+            if let Some(note) = self.readiness_note(unit) {
+                report.message.push_str(&format!("; {note}"));
+            }
         }
         self.reply(connection, &report);
     }
@@ -176,9 +179,7 @@ impl Init {
     fn explain(&self, id: UnitId) -> Explanation {
         let unit = self.engine.unit(id);
         let mut sentences = self.engine.why(id, self.now);
-        if unit.phase() == Phase::Starting
-            && let Some(note) = self.watcher.last_note(id)
-        {
+        if let Some(note) = self.readiness_note(id) {
             sentences.push(format!("its readiness was last looked for in vain: {note}"));
         }
         let last_output = match unit.phase() {
@@ -191,6 +192,18 @@ impl Init {
             sentences,
             last_output,
         }
+    }
+
+    /// What was missing when the readiness of a unit was last looked for; `None` where that explains nothing.
+    fn readiness_note(&self, id: UnitId) -> Option<String> {
+        let unit = self.engine.unit(id);
+        let was_late = matches!(unit.failure(), Some(Failure::NotReady { .. }));
+        let explains = match unit.phase() {
+            Phase::Starting => true,
+            Phase::Failed | Phase::Backoff | Phase::Stopping | Phase::Killing | Phase::CleaningUp => was_late,
+            _ => false,
+        };
+        self.watcher.last_note(id).filter(|_| explains)
     }
 
     fn one(&self, name: &str) -> Result<UnitId, MethodError> {
