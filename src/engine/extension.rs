@@ -13,12 +13,19 @@ use super::state::State;
 use super::{Engine, cell_of};
 
 impl Engine {
-    /// Adds units behind those that are there; an entry of a name that is there already is passed over. They are
-    /// not started.
+    /// Adds units behind those that are there. One whose file had errors takes the place of its old self; any other
+    /// entry of a name that is there already is passed over. Nothing is started.
     pub fn extend(&mut self, entries: Vec<Entry>) {
         let n_old = self.cells.len();
+        let mut new = Vec::new();
+        for entry in entries {
+            match self.find(entry.name().as_str()) {
+                Some(unit) => self.mend(unit, entry),
+                None => new.push(entry),
+            }
+        }
         let mut all: Vec<Entry> = self.cells.iter().filter_map(entry_of).collect();
-        all.extend(entries.into_iter().filter(|entry| self.find(entry.name().as_str()).is_none()));
+        all.extend(new);
         let (graph, defects) = Graph::new(&all);
         let mut cells = std::mem::take(&mut self.cells).into_vec();
         cells.extend(all.into_iter().skip(n_old).map(cell_of));
@@ -36,6 +43,16 @@ impl Engine {
         self.graph = graph;
         for index in 0..self.cells.len() {
             self.recount(UnitId::from_index(index));
+        }
+    }
+
+    /// A unit whose file had errors is read anew: it is stopped, or has other errors.
+    fn mend(&mut self, unit: UnitId, entry: Entry) {
+        let now = self.now;
+        let cell = self.cell_mut(unit);
+        if matches!(cell.body, Body::Broken(_)) {
+            *cell = Cell { since: now, requests: std::mem::take(&mut cell.requests), ..cell_of(entry) };
+            cell.standing = cell.compute_standing();
         }
     }
 

@@ -181,8 +181,9 @@ impl Engine {
         sentences.push(format!("{name} {}", failed(&self.words(failure))));
         match failure {
             Failure::Load(_) => {
-                sentences
-                    .push("`sexton check` shows all errors; it is read again at the next boot".to_owned());
+                sentences.push(format!(
+                    "`sexton check` shows all errors; once it is mended, `sexton start {name}` reads it again"
+                ));
             }
             Failure::Dependency(need) => {
                 sentences.push(format!("`sexton start {name}` tries both again"));

@@ -232,17 +232,24 @@ impl Init {
         self.events.push_back(Event::Requested { id, request: Request::Boot { units } });
     }
 
-    /// Reads the unit files again and takes in those that were not there before. What runs is not touched.
+    /// Reads the unit files again and takes in those that were not there before, or had errors. What runs is not
+    /// touched.
     pub(super) fn find_new_units(&mut self) {
         let loaded = load::load(&self.paths);
-        let is_new = |name: &UnitName| self.engine.find(name.as_str()).is_none();
-        let entries: Vec<_> = loaded.entries.into_iter().filter(|entry| is_new(entry.name())).collect();
+        let mut entries = Vec::new();
+        for entry in loaded.entries {
+            match self.engine.find(entry.name().as_str()).map(|id| self.engine.unit(id).unit().is_some()) {
+                Some(true) => continue,
+                Some(false) => {}
+                None => {
+                    self.logs.add(entry.name().clone());
+                    self.logs.message(&format!("found a new unit: {}", entry.name()), self.now);
+                }
+            }
+            entries.push(entry);
+        }
         if entries.is_empty() {
             return;
-        }
-        for entry in &entries {
-            self.logs.add(entry.name().clone());
-            self.logs.message(&format!("found a new unit: {}", entry.name()), self.now);
         }
         self.engine.extend(entries);
     }

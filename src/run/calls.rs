@@ -231,15 +231,17 @@ impl Init {
         Ok(selected)
     }
 
-    /// As [`Init::select`]; when a name is unknown, the unit files are read again for new ones: who drops in
-    /// `redis_6381.conf` and starts `redis@6381` should not have to say it twice.
+    /// As [`Init::select`]; when a name is unknown or some file had errors, the unit files are read again: who drops in
+    /// `redis_6381.conf` and starts `redis@6381`, or has mended a typo, should not have to say it twice.
     fn select_or_find_new(&mut self, patterns: &[String]) -> Result<Vec<UnitId>, MethodError> {
+        let all_are_fine = self.engine.ids().all(|id| self.engine.unit(id).unit().is_some());
         match self.select(patterns) {
-            Err(MethodError::NoSuchUnit { .. }) => {
+            Ok(units) if all_are_fine => Ok(units),
+            Ok(_) | Err(MethodError::NoSuchUnit { .. }) => {
                 self.find_new_units();
                 self.select(patterns)
             }
-            answer => answer,
+            Err(error) => Err(error),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Wishes and their answers.
 
 use super::*;
-use crate::engine::fixture::{broken, service, task};
+use crate::engine::fixture::{broken, entries, service, task};
 
 #[test]
 fn a_restart_takes_the_dependents_down_and_brings_all_up_again() {
@@ -68,6 +68,33 @@ fn a_broken_unit_and_what_needs_it_are_refused() {
         stage.start("lost"),
         ["reply 3 refused: the unit file of lost has an error: it needs nobody, and there is no such unit"]
     );
+}
+
+#[test]
+fn a_unit_whose_file_was_mended_and_one_that_is_new_can_be_started_and_nobody_else_is_touched() {
+    let mut stage = stage(vec![broken("bad"), service("a").needs("bad"), service("b")]);
+    stage.start("b");
+    let old = stage.engine.unit(stage.id("b")).main_pid();
+    stage.engine.extend(entries(vec![
+        service("bad"),
+        service("b").needs("bad"),
+        service("new").needs("b a"),
+    ]));
+    assert_eq!((stage.phase("bad"), stage.phase("b")), (Phase::Stopped, Phase::Ready));
+    assert_eq!(
+        stage.start("new"),
+        [
+            "inspect bad",
+            "spawn bad main",
+            "inspect a",
+            "spawn a main",
+            "inspect new",
+            "spawn new main",
+            "reply 2 done"
+        ]
+    );
+    assert_eq!(stage.engine.unit(stage.id("b")).main_pid(), old);
+    assert_eq!(stage.stop("b"), ["reply 3 refused: b needed by new"]);
 }
 
 #[test]

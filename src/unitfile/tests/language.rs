@@ -345,7 +345,7 @@ fn all_errors_of_all_files_are_reported_in_their_order() {
     assert_eq!(places, ["a.toml:1:5", "a.toml:2:5", "b.toml:1:1", "b.toml:2:1", "b.toml:4:8", "b.toml:6:8"]);
     assert!(matches!(&loaded.entries[2], Entry::Unit(unit) if unit.name.as_str() == "ok"));
     let Entry::Broken { words, .. } = &loaded.entries[1] else { panic!() };
-    assert_eq!(words, "b.toml:1:1: unknown key 'neds'");
+    assert_eq!(words, "b.toml:1:1: unknown key 'neds'; did you mean 'needs'?");
 }
 
 #[test]
