@@ -228,7 +228,7 @@ impl Init {
 
     fn start_at_boot(&mut self, start: &[UnitName]) {
         let units: Vec<UnitId> = start.iter().filter_map(|name| self.engine.find(name.as_str())).collect();
-        let id = self.requests.open(Pending { connection: None, units: Vec::new(), done: "" });
+        let id = self.requests.open(Pending::own());
         self.events.push_back(Event::Requested { id, request: Request::Boot { units } });
     }
 
@@ -252,10 +252,5 @@ impl Init {
             return;
         }
         self.engine.extend(entries);
-    }
-
-    /// SIGHUP: new units become known and those that start at boot are started.
-    pub(super) fn reread(&mut self) {
-        self.find_new_units();
     }
 }

@@ -124,7 +124,7 @@ impl Init {
             match wish(arrived.signal, self.place) {
                 Wish::Reap => children_ended = true,
                 Wish::Shutdown(how) => self.shut_down(how, &signal_in_words(arrived)),
-                Wish::Reread => self.reread(),
+                Wish::Reread => self.find_new_units(),
                 Wish::Nothing => {}
                 Wish::Unknown => {
                     self.say(&format!("{} has no meaning here and is passed over", arrived.signal))
@@ -138,7 +138,7 @@ impl Init {
 
     pub(super) fn shut_down(&mut self, how: Shutdown, because: &str) {
         self.say(&format!("shutting down: {because}"));
-        let id = self.requests.open(Pending { connection: None, units: Vec::new(), done: "" });
+        let id = self.requests.open(Pending::own());
         self.events.push_back(Event::Requested { id, request: Request::Shutdown(how) });
     }
 

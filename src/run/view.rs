@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::control::wire::{ManagerStatus, UnitDetails, UnitStatus};
 use crate::engine::{Engine, Phase, UnitId};
 use crate::model::time::Spoken;
-use crate::model::unit::{LogTarget, Program, Readiness, RestartOn, Stop};
+use crate::model::unit::{Kill, Program, Readiness, RestartOn, Stop};
 use crate::model::{Kind, Moment, UnitName};
 
 /// The time, and when this sexton began: a unit that nothing ever happened to has been as it is since then.
@@ -129,17 +129,11 @@ fn stop_in_words(stop: &Stop) -> String {
     let mut steps: Vec<String> = stop.exec.iter().map(|exec| format!("'{exec}'")).collect();
     steps.extend(stop.steps.iter().map(|step| format!("{}, wait {}", step.signal, Spoken(step.wait))));
     steps.push(match stop.kill {
-        crate::model::unit::Kill::Group => "SIGKILL to its group".to_owned(),
-        crate::model::unit::Kill::Process => "SIGKILL to its process".to_owned(),
-        crate::model::unit::Kill::Never => "never killed".to_owned(),
+        Kill::Group => "SIGKILL to its group".to_owned(),
+        Kill::Process => "SIGKILL to its process".to_owned(),
+        Kill::Never => "never killed".to_owned(),
     });
     steps.join("; ")
-}
-
-/// Does the output of a unit pass through a pipe of the logger?
-pub fn has_pipe(program: &Program) -> bool {
-    matches!(program.log, LogTarget::Default | LogTarget::Console)
-        || matches!(program.ready.how, Readiness::Log(_))
 }
 
 /// `status` without a unit.
