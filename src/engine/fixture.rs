@@ -206,6 +206,9 @@ impl Draft {
             ready: Rc::new(self.ready),
             stop: Rc::new(self.stop),
             restart: Rc::new(self.restart),
+            configtest: None,
+            reload: None,
+            renders: Rc::new([]),
             log: LogTarget::Default,
         });
         let kind = match self.form {

@@ -5,10 +5,12 @@
 //!   command   an argv and its `$` substitution    process   Pid, ExitStatus, Account, limits
 //!   signal    Signal, by name or number           time      Moment, durations and sizes as text
 //!   spawn     why a process could not be started   settings  what sexton.toml says of sexton itself
+//!   number    a number as programs print it
 //! ```
 
 pub mod command;
 pub mod name;
+pub mod number;
 pub mod process;
 pub mod settings;
 pub mod signal;
@@ -18,6 +20,7 @@ pub mod unit;
 
 pub use command::{Command, Text};
 pub use name::UnitName;
+pub use number::Number;
 pub use process::{Account, ExitStatus, Pid};
 pub use settings::Settings;
 pub use signal::Signal;

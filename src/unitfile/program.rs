@@ -39,6 +39,9 @@ impl<'s> Reader<'_, 's> {
             ready: self.pool.ready.share(Rc::new(ready)),
             stop: self.pool.stop.share(Rc::new(stop)),
             restart: self.pool.restart.share(Rc::new(restart)),
+            configtest: None,
+            reload: None,
+            renders: Rc::new([]),
             log,
         };
         Some(self.pool.program.share(Rc::new(program)))
@@ -114,6 +117,7 @@ impl<'s> Reader<'_, 's> {
             pre_start: self.hook_list(root, "pre-start", OnFailure::Fail),
             post_start: self.hook_list(root, "post-start", OnFailure::Fail),
             post_stop: self.hook_list(root, "post-stop", OnFailure::Continue),
+            pre_stop: Vec::new(),
         }
     }
 

@@ -115,6 +115,7 @@ fn program(chance: &mut Chance) -> Program {
         pre_start: hooks_of(chance, 15),
         post_start: hooks_of(chance, 15),
         post_stop: hooks_of(chance, 15),
+        pre_stop: Vec::new(),
     };
     let require = Require { condition: chance.percent(10).then(command), ..Require::default() };
     let process = Process { pid_file: chance.percent(12).then(|| text("/run/pid")), ..Process::default() };
@@ -156,6 +157,9 @@ fn program(chance: &mut Chance) -> Program {
         ready: Rc::new(ready),
         stop: Rc::new(stop),
         restart: Rc::new(restart),
+        configtest: None,
+        reload: None,
+        renders: Rc::new([]),
         log: LogTarget::Default,
     }
 }
