@@ -16,16 +16,19 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{ForkResult, execvp, fork, geteuid, getgid, getuid};
+use nix::unistd::{
+    ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, execvp, fork, geteuid, getgid, getuid, setsid,
+};
 
 use crate::actions::publish;
 use crate::facts::nanoseconds;
 
 type Outcome = Result<(), String>;
 
-/// `[--info FILE] [--stamp FILE] [--etc DIRECTORY] [--hold] -- PROGRAM ARGUMENTS`: the first file gets PID 1's number as
+/// `[--info FILE] [--stamp FILE] [--etc DIRECTORY] [--tty FILE] [--hold] -- PROGRAM ARGUMENTS`: the first file gets PID 1's number as
 /// the outside sees it, the second the monotonic clock's nanoseconds just before PROGRAM; what is in the
-/// directory is laid over /etc. With `--hold` PROGRAM is run when USR1 comes, so that a tracer can be in place.
+/// directory is laid over /etc. PID 1 leads a session, as a
+/// container manager would have it, with the terminal of `--tty` as descriptors 0 to 2 and no other. With `--hold` PROGRAM is run when USR1 comes, so that a tracer can be in place.
 pub fn enter(words: &[String]) -> Outcome {
     let split = words.iter().position(|word| word == "--").ok_or("chamber wants -- and a program")?;
     let option = |name: &str| {
@@ -52,6 +55,7 @@ pub fn enter(words: &[String]) -> Outcome {
         ForkResult::Child => {
             prctl::set_pdeathsig(Signal::SIGKILL).map_err(|e| format!("prctl: {e}"))?;
             furnish(option("--etc").as_deref())?;
+            lead_a_session(option("--tty").as_deref())?;
             if let Some(held) = held {
                 held.wait().map_err(|e| format!("hold: {e}"))?;
                 held.thread_unblock().map_err(|e| format!("hold: {e}"))?;
@@ -100,6 +104,15 @@ fn furnish(etc: Option<&str>) -> Outcome {
         put(Some("overlay"), "/etc", MsFlags::empty(), Some(&layers))?;
     }
     loopback_up()
+}
+
+/// The terminal that the tests themselves run on is left behind.
+fn lead_a_session(tty: Option<&str>) -> Outcome {
+    setsid().map_err(|e| format!("setsid: {e}"))?;
+    let Some(tty) = tty else { return Ok(()) };
+    // Who leads a session without a terminal gets the first one that he opens.
+    let opened = File::options().read(true).write(true).open(tty).map_err(|e| format!("{tty}: {e}"))?;
+    dup2_stdin(&opened).and(dup2_stdout(&opened)).and(dup2_stderr(&opened)).map_err(|e| format!("{tty}: {e}"))
 }
 
 fn loopback_up() -> Outcome {

@@ -23,8 +23,8 @@ pub enum ExecStage {
     Pipe,
     /// `clone(2)`.
     Fork,
-    /// `setsid(2)`.
-    Session,
+    /// `setpgid(2)`, or `setsid(2)` where there is a terminal.
+    ProcessGroup,
     /// Opening and placing descriptors 0 to 2 and those it was promised.
     Descriptors,
     /// Making a terminal its controlling one.
@@ -87,7 +87,7 @@ impl ExecStage {
         ExecStage::Program,
         ExecStage::Pipe,
         ExecStage::Fork,
-        ExecStage::Session,
+        ExecStage::ProcessGroup,
         ExecStage::Descriptors,
         ExecStage::Terminal,
         ExecStage::Limits,
@@ -115,7 +115,7 @@ impl ExecStage {
             ExecStage::Program => "find the program",
             ExecStage::Pipe => "make a pipe or socket for",
             ExecStage::Fork => "create a process",
-            ExecStage::Session => "begin a session",
+            ExecStage::ProcessGroup => "leave the process group of sexton",
             ExecStage::Descriptors => "place the descriptor",
             ExecStage::Terminal => "take the terminal",
             ExecStage::Limits => "set the limit",

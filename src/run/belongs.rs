@@ -23,15 +23,18 @@ pub fn belongs(children: &Children, engine: &Engine, unit: UnitId, pid: Pid) -> 
             None => {}
         }
         let Ok(entry) = processes::look(current) else { return false };
-        // A session that a unit's main process leads tells whose an orphan is.
-        let leader = entry.session.and_then(|session| children.owner(session));
-        if let Some(Owner::Unit(owner, _)) = leader {
-            return owner == unit;
-        }
         match entry.parent {
-            // An orphan in a session of its own: it daemonised. It can only be believed where the unit says
-            // that it forks, and where its main process is not known yet.
-            Some(parent) if parent == own => return forks(engine, unit),
+            Some(parent) if parent == own => {
+                // An orphan, and who leads its group or its session tells whose. One that leads both itself has
+                // daemonised: it can only be believed where the unit says that it forks, and where its main process
+                // is not known yet.
+                let mut leaders = [entry.group, entry.session].into_iter().flatten();
+                return match leaders.find_map(|leader| children.owner(leader)) {
+                    Some(Owner::Unit(owner, _) | Owner::Probe(owner)) => owner == unit,
+                    Some(Owner::Logger) => false,
+                    None => forks(engine, unit),
+                };
+            }
             Some(parent) if parent != current => current = parent,
             _ => return false,
         }

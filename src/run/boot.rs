@@ -24,7 +24,8 @@ use crate::model::{Settings, UnitName};
 use crate::sys::accounts::Accounts;
 use crate::sys::poll::{Interest, Poller, Token};
 use crate::sys::signals::{self, SignalFd};
-use crate::sys::{allocator, clock, limits, process, socket};
+use crate::sys::spawn::Leads;
+use crate::sys::{allocator, clock, limits, process, socket, terminal};
 use crate::unitfile::{Level, Loaded};
 
 use super::children::Children;
@@ -121,6 +122,8 @@ fn assemble(
 ) -> Init {
     use std::os::unix::ffi::OsStringExt;
     let started = clock::now();
+    // A ^C at our terminal is for sexton alone.
+    let leads = if terminal::may_control_us() { Leads::Session } else { Leads::Group };
     let names: Vec<UnitName> = loaded.entries.iter().map(|entry| entry.name().clone()).collect();
     let environment = std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()));
     let engine_options = engine::Options {
@@ -133,7 +136,7 @@ fn assemble(
         poller,
         signals,
         children: Children::default(),
-        launcher: Launcher::new(Environment::inherited(environment), null),
+        launcher: Launcher::new(Environment::inherited(environment), null, leads),
         logs: LogPipes::new(names, Class::Logger as u8),
         notify: NotifySockets::new(&options.run_directory, Class::Notify as u8),
         watcher: Watcher::new(Class::Readiness as u8),

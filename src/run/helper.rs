@@ -40,6 +40,7 @@ impl Init {
             program.and_then(|program| Ok((program, CString::new(LOGGER)?))).map_err(|e| e.to_string())?;
         let parts = self.logs.parts().map_err(|error| error.to_string())?;
         let mut plan = Plan::new(program, vec![name], self.launcher.null());
+        plan.leads = self.launcher.leads();
         plan.promised.push((CONTROL_FD, parts.control));
         plan.promised.extend(parts.tails.map(|tails| (TAILS_FD, tails)));
         let (stdout, stderr) = (std::io::stdout(), std::io::stderr());

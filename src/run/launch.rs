@@ -16,7 +16,7 @@ use crate::model::spawn::Cause;
 use crate::model::unit::{Process, Program, Stdin};
 use crate::model::{Account, Command, ExecStage, Pid, SpawnError, Text, Unit};
 use crate::sys::accounts::{Accounts, User};
-use crate::sys::spawn::{self, Identity, Plan};
+use crate::sys::spawn::{self, Identity, Leads, Plan};
 use crate::sys::{files, process as own};
 
 use super::environment::{DEFAULT_PATH, Environment, parse_env_file};
@@ -63,17 +63,24 @@ pub enum Part {
 pub struct Launcher {
     inherited: Environment,
     null: OwnedFd,
+    leads: Leads,
 }
 
 impl Launcher {
-    /// `inherited` is what sexton itself was started with, `null` is open on `/dev/null`.
-    pub fn new(inherited: Environment, null: OwnedFd) -> Launcher {
-        Launcher { inherited, null }
+    /// `inherited` is what sexton itself was started with, `null` is open on `/dev/null`, `leads` is what each
+    /// process leads.
+    pub fn new(inherited: Environment, null: OwnedFd, leads: Leads) -> Launcher {
+        Launcher { inherited, null, leads }
     }
 
     /// `/dev/null`, or what stands for it.
     pub fn null(&self) -> BorrowedFd<'_> {
         self.null.as_fd()
+    }
+
+    /// What each process leads.
+    pub fn leads(&self) -> Leads {
+        self.leads
     }
 
     /// Starts a process.
@@ -92,6 +99,7 @@ impl Launcher {
         };
         let program = find_program(name, &environment)?;
         let mut plan = Plan::new(program, argv, self.null());
+        plan.leads = self.leads;
         plan.envp = environment.entries();
         plan.directory = match &process.directory {
             Some(directory) => Some(settle(directory, "directory").and_then(c_string)?),

@@ -1,7 +1,7 @@
 //! The child between clone and exec: the steps of [`ExecStage`], in order, and nothing else.
 //!
 //! ```text
-//!   table of descriptors → session → descriptors → terminal → limits, nice, I/O class, processors, OOM score, umask
+//!   table of descriptors → process group → descriptors → terminal → limits, nice, I/O class, processors, OOM score, umask
 //!     → groups → group → user → directory → readable, writable → signals → execve
 //! ```
 //!
@@ -18,7 +18,7 @@ use super::close_on_exec;
 use super::limits::{self, RawLimit};
 use super::shelf::Laid;
 use super::signals::{self, Disposition};
-use super::spawn::{Identity, Plan, Stdin};
+use super::spawn::{Identity, Leads, Plan, Stdin};
 use crate::model::ExecStage;
 use crate::model::unit::IoClass;
 
@@ -219,8 +219,7 @@ pub(super) extern "C" fn main(argument: *mut c_void) -> c_int {
 }
 
 fn run(prepared: &Prepared<'_>) -> Step {
-    // SAFETY: no pointers.
-    check(unsafe { libc::syscall(libc::SYS_setsid) }, ExecStage::Session, 0)?;
+    leave_group(prepared.plan)?;
     close_on_exec::mark_all();
     if let Stdin::Tty(path) = &prepared.plan.stdin {
         terminal(prepared, path)?;
@@ -236,6 +235,17 @@ fn run(prepared: &Prepared<'_>) -> Step {
         (prepared.plan.program.as_ptr(), prepared.argv.as_ptr(), prepared.envp.as_ptr());
     // SAFETY: a C string and two arrays of C strings that end with null, all kept alive by the parent.
     check(unsafe { libc::syscall(libc::SYS_execve, program, argv, envp) }, ExecStage::Exec, 0)
+}
+
+/// Before the parent goes on: it signals by group, and must never signal its own.
+fn leave_group(plan: &Plan<'_>) -> Step {
+    let answer = match (plan.leads, &plan.stdin) {
+        // SAFETY: no pointers; the first 0 is the caller, the second a group of its own.
+        (Leads::Group, Stdin::Fd(_)) => unsafe { libc::syscall(libc::SYS_setpgid, 0, 0) },
+        // SAFETY: no pointers.
+        (Leads::Session, _) | (_, Stdin::Tty(_)) => unsafe { libc::syscall(libc::SYS_setsid) },
+    };
+    check(answer, ExecStage::ProcessGroup, 0)
 }
 
 /// Opens the terminal without waiting for a line that is not there: the parent waits for this child.

@@ -41,7 +41,7 @@ fn path(text: &CStr) -> &Path {
 /// The beginning of a file; empty when it cannot be read.
 fn head(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
-    let file = std::fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = std::fs::File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
     if let Ok(file) = file.and_then(|file| file.metadata().map(|about| about.is_file().then_some(file)))
         && let Some(file) = file
     {

@@ -30,8 +30,8 @@ use crate::model::spawn::Cause;
 use crate::model::unit::IoClass;
 use crate::model::{ExecStage, Pid, SpawnError};
 
-/// All that a child needs. It always becomes the leader of a session and group of its own, gets no other
-/// descriptors than these, and the signal mask and ignored signals that sexton itself was started with.
+/// All that a child needs. It always becomes the leader of a group of its own, gets no other descriptors than
+/// these, and the signal mask and ignored signals that sexton itself was started with.
 #[derive(Debug)]
 pub struct Plan<'a> {
     /// Where the program is; a relative path counts from `directory`.
@@ -42,6 +42,8 @@ pub struct Plan<'a> {
     pub envp: &'a [Rc<CStr>],
     /// Its working directory; sexton's own when absent.
     pub directory: Option<CString>,
+    /// What it leads.
+    pub leads: Leads,
     /// Descriptor 0.
     pub stdin: Stdin<'a>,
     /// Descriptor 1; the same as 0 when absent.
@@ -68,6 +70,16 @@ pub struct Plan<'a> {
     pub readable: Vec<CString>,
     /// Paths that it must be able to write.
     pub writable: Vec<CString>,
+}
+
+/// What a child leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leads {
+    /// A process group: it is signalled with all that it starts, and can take no terminal, because only the leader of
+    /// a session can. A child that is given a terminal leads a session all the same.
+    Group,
+    /// A session, which a group is the first part of: it is kept apart from the terminal of sexton's own.
+    Session,
 }
 
 /// Where descriptor 0 comes from.
@@ -99,6 +111,7 @@ impl<'a> Plan<'a> {
             argv,
             envp: &[],
             directory: None,
+            leads: Leads::Group,
             stdin: Stdin::Fd(null),
             stdout: None,
             stderr: None,

@@ -72,10 +72,15 @@ fn a_process_runs_with_its_arguments_environment_and_directory() {
 }
 
 #[test]
-fn a_process_leads_a_session_and_a_group_of_its_own() {
-    let text = output("cut -d' ' -f1,5,6 /proc/$$/stat", |_| {});
-    let ids: Vec<&str> = text.split_whitespace().collect();
-    assert!(ids.len() == 3 && ids.iter().all(|id| id == &ids[0]), "{text}");
+fn a_process_leads_a_group_of_its_own_and_a_session_where_the_plan_says_so() {
+    let ours = super::super::processes::look(super::super::processes::own_pid()).unwrap().session;
+    for leads in [Leads::Group, Leads::Session] {
+        let text = output("cut -d' ' -f1,5,6 /proc/$$/stat", |plan| plan.leads = leads);
+        let ids: Vec<Option<Pid>> =
+            text.split_whitespace().map(|id| id.parse().ok().and_then(Pid::new)).collect();
+        let session = if leads == Leads::Session { ids[0] } else { ours };
+        assert_eq!((ids[1], ids[2]), (ids[0], session), "{leads:?}: {text}");
+    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
-//! What a terminal says of itself.
+//! What a terminal says of itself, and whether there is one that controls sexton.
 //!
-//! See [ioctl_tty(2)](https://man7.org/linux/man-pages/man2/ioctl_tty.2.html).
+//! See [ioctl_tty(2)](https://man7.org/linux/man-pages/man2/ioctl_tty.2.html) and
+//! [tty(4)](https://man7.org/linux/man-pages/man4/tty.4.html).
 
+use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 use super::call;
 
@@ -13,6 +16,14 @@ pub fn width(fd: BorrowedFd<'_>) -> Option<u16> {
     // SAFETY: the descriptor is open for as long as it is borrowed, and `size` is the place that this request fills.
     call::retry(|| unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &mut size) }).ok()?;
     Some(size.ws_col).filter(|columns| *columns > 0)
+}
+
+/// Can a terminal's keys and its hang-up reach this process? Only the kernel's plain no counts as one: where `/dev/tty`
+/// is missing, nobody can tell.
+pub fn may_control_us() -> bool {
+    let flags = libc::O_NOCTTY | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    let opened = File::options().read(true).custom_flags(flags).open("/dev/tty");
+    !opened.is_err_and(|error| error.raw_os_error() == Some(libc::ENXIO))
 }
 
 #[cfg(test)]

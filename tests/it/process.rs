@@ -60,10 +60,11 @@ fn limits_niceness_and_processors_are_as_the_unit_says() {
 }
 
 #[test]
-fn a_service_leads_a_session_and_holds_three_descriptors() {
+fn a_service_leads_its_group_and_holds_three_descriptors() {
     let (machine, facts) = dumped(Plan::new().setup("exec 7</etc/passwd 9>/dev/null"), "");
     let pid = facts.number("pid");
-    assert_eq!((facts.number("group"), facts.number("session")), (pid, pid));
+    // It leads no session, so no terminal that it opens can become its own.
+    assert_eq!((facts.number("group"), facts.number("session")), (pid, 1));
     assert_eq!(facts.number("parent"), 1);
     let held: Vec<&String> =
         facts.0["descriptors"].as_object().map(|d| d.keys().collect()).unwrap_or_default();
@@ -229,8 +230,8 @@ fn what_a_unit_requires_is_looked_at_before_each_start() {
     machine.sexton(&["start", "x"]).expect(0);
 }
 
-#[test]
-fn a_service_on_a_terminal_controls_it_and_dies_of_its_hang_up_alone() {
+/// A terminal of the test's own, and its name.
+fn terminal() -> (nix::pty::OpenptyResult, String) {
     let pair = nix::pty::openpty(None, None).expect("a terminal can be made");
     // Another test's machine must not inherit the terminal, or it would never hang up.
     for end in [&pair.master, &pair.slave] {
@@ -238,6 +239,29 @@ fn a_service_on_a_terminal_controls_it_and_dies_of_its_hang_up_alone() {
         nix::fcntl::fcntl(end, flag).expect("the terminal can be kept to ourselves");
     }
     let name = nix::unistd::ttyname(&pair.slave).expect("it has a name").display().to_string();
+    (pair, name)
+}
+
+#[test]
+fn under_a_terminal_each_service_leads_a_session_and_its_keys_reach_sexton_alone() {
+    let (pair, name) = terminal();
+    let mut machine = Plan::new()
+        .on_terminal(&name)
+        .setup(OUT)
+        .daemon("x", "trap INT @DIR@/int 1 trap TERM @DIR@/term 0 dump @DIR@/out/facts wait", "")
+        .up();
+    let facts = machine.await_facts("out/facts");
+    let pid = facts.number("pid");
+    assert_eq!((facts.number("group"), facts.number("session")), (pid, pid));
+    assert_eq!(facts.number("terminal"), 0);
+    nix::unistd::write(&pair.master, b"\x03").expect("a ^C can be typed");
+    assert_eq!(machine.end(), 0);
+    assert_eq!((machine.read("int").as_str(), machine.read("term").contains("SIGTERM")), ("", true));
+}
+
+#[test]
+fn a_service_on_a_terminal_controls_it_and_dies_of_its_hang_up_alone() {
+    let (pair, name) = terminal();
     let tty = format!("[process]\nstdin = \"tty:{name}\"\n[restart]\non = \"never\"\n");
     let machine = Plan::new()
         .setup(OUT)
@@ -247,6 +271,7 @@ fn a_service_on_a_terminal_controls_it_and_dies_of_its_hang_up_alone() {
     let facts = machine.await_facts("out/facts");
     assert_eq!(facts.0["descriptors"]["0"].as_str(), Some(name.as_str()));
     assert_ne!(facts.number("terminal"), 0);
+    assert_eq!(facts.number("session"), facts.number("pid"));
     drop(pair);
     machine.await_state("shell", "failed");
     assert!(machine.sexton(&["why", "shell"]).all().contains("SIGHUP"));

@@ -25,6 +25,7 @@ pub struct Plan {
     outside: Vec<String>,
     etc: bool,
     held: bool,
+    tty: Option<String>,
     first: First,
 }
 
@@ -50,6 +51,7 @@ impl Plan {
             outside: Vec::new(),
             etc: false,
             held: false,
+            tty: None,
             first: First::Sexton,
         }
     }
@@ -99,6 +101,12 @@ impl Plan {
         self
     }
 
+    /// A terminal controls PID 1 and is its standard descriptors.
+    pub fn on_terminal(mut self, tty: &str) -> Plan {
+        self.tty = Some(tty.to_owned());
+        self
+    }
+
     /// Lays `etc/` of the scratch directory over /etc.
     pub fn with_etc(mut self) -> Plan {
         fs::create_dir_all(self.scratch.join("etc")).unwrap_or_else(|e| panic!("etc: {e}"));
@@ -127,6 +135,9 @@ impl Plan {
         words.push(info.display().to_string());
         if self.etc {
             words.extend(["--etc".into(), self.scratch.join("etc").display().to_string()]);
+        }
+        if let Some(tty) = &self.tty {
+            words.extend(["--tty".into(), tty.clone()]);
         }
         if self.held {
             words.push("--hold".into());
