@@ -4,41 +4,69 @@
 //!
 //! | effect | answered by |
 //! | --- | --- |
-//! | `Inspect` | `Inspected`, or `SpawnFailed` where a directory could not be made |
-//! | `Spawn` | `Spawned`, then one `Exited`; or `SpawnFailed` |
+//! | `Inspect` | `Inspected` |
+//! | `Spawn` | `Spawned`, then one `Exited`, or `Judged` where the role's output is judged; or `SpawnFailed` |
+//! | `Probe` | `Probed`, unless `ForgetProbe` comes first |
 //! | `AwaitReadiness` | `BecameReady`, unless `ForgetReadiness` comes first |
 //! | `AwaitPidFile` | `MainPidChanged`, unless `ForgetReadiness` comes first |
 //! | `Signal` | nothing; a process that is gone is no error |
 //! | `ClearGroup` | `GroupGone`, at once or later |
 //! | `SignalEverybody` | `NobodyLeft`, at once or later |
-//! | `Reply`, `Changed`, `Exit` | nothing |
+//! | all others | nothing |
 
-use crate::model::{Pid, Signal};
+use std::rc::Rc;
 
-use super::event::{RequestId, Role, Shutdown, UnitId};
+use crate::model::{Pid, Signal, Unit};
+
+use super::event::{Purpose, RequestId, Role, Shutdown, UnitId};
 use super::failure::{Failure, Outcome};
+use super::progress::Progress;
 use super::state::Phase;
 
 /// An order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Effect {
-    /// Make the unit's directories and look at its `[require]` (but not at `condition`, `readable` and
-    /// `writable`, which need a process of the unit's user) and at what its `[[prepare]]` create.
+    /// Make the unit's directories and rendered files and look at its `[require]` (but not at `condition`,
+    /// `readable` and `writable`, which need a process of the unit's user) and at what its `[[prepare]]` create.
     Inspect {
         /// Which unit.
         unit: UnitId,
+        /// Its description; a trial may be of another one than the unit runs with.
+        spec: Rc<Unit>,
+        /// What for.
+        purpose: Purpose,
     },
     /// Start a process.
     Spawn {
         /// Whose.
         unit: UnitId,
+        /// The description that it comes from; a trial may be of another one than the unit runs with.
+        spec: Rc<Unit>,
         /// As what.
         role: Role,
         /// Why; it becomes `SEXTON_REASON`.
         reason: Reason,
         /// The unit's main process, for `SEXTON_MAINPID`.
         main: Option<Pid>,
+    },
+    /// A trial is over: its rendered files stay, or what was there before comes back.
+    SettleRenders {
+        /// Whose.
+        unit: UnitId,
+        /// Which of the two.
+        verdict: Renders,
+    },
+    /// Look once whether a reloaded unit serves, as its `[ready]` says, again and again until it does or the engine
+    /// forgets it. Where `[ready]` names something that only a start can show, it serves.
+    Probe {
+        /// Which unit.
+        unit: UnitId,
+    },
+    /// Look no more.
+    ForgetProbe {
+        /// Which unit.
+        unit: UnitId,
     },
     /// Watch for what `[ready]` names. `Readiness::Exec` is never watched for: the engine sees to it.
     AwaitReadiness {
@@ -94,6 +122,25 @@ pub enum Effect {
         /// What came of it.
         outcome: Outcome,
     },
+    /// How far a request has come, for whoever waits for its answer.
+    Progress {
+        /// Which request.
+        id: RequestId,
+        /// What is new.
+        progress: Progress,
+    },
+    /// The unit is no more and its id is free: whatever is kept under it goes, and another unit may get it.
+    Forget {
+        /// Which unit.
+        unit: UnitId,
+    },
+    /// Two ids change places: what is kept under the one belongs to the other from now on.
+    Exchanged {
+        /// The one.
+        unit: UnitId,
+        /// The other.
+        with: UnitId,
+    },
     /// A unit went from one phase to another: for the log, for `events`.
     Changed {
         /// Which unit.
@@ -122,6 +169,7 @@ pub enum Effect {
 pub enum Reason {
     Start,
     Restart,
+    Reload,
     Stop,
     Shutdown,
 }
@@ -132,10 +180,20 @@ impl Reason {
         match self {
             Reason::Start => "start",
             Reason::Restart => "restart",
+            Reason::Reload => "reload",
             Reason::Stop => "stop",
             Reason::Shutdown => "shutdown",
         }
     }
+}
+
+/// What becomes of the files that a trial rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renders {
+    /// They stay; what was there before is forgotten.
+    Keep,
+    /// What was there before comes back.
+    Restore,
 }
 
 /// Whom a signal reaches.

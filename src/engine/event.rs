@@ -1,9 +1,12 @@
 //! What happened: all that the engine ever learns of the world.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
-use crate::model::{ExitStatus, Pid, Signal, SpawnError};
+use crate::model::{ExitStatus, Pid, Signal, SpawnError, Unit, UnitName};
+
+use super::verdict::Verdict;
 
 /// A unit's place in the engine's tables. It stays the same for as long as the engine lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +60,8 @@ pub enum Event {
     Inspected {
         /// Whose.
         unit: UnitId,
+        /// What it was looked at for.
+        purpose: Purpose,
         /// What was found.
         finding: Finding,
     },
@@ -70,6 +75,27 @@ pub enum Event {
         pid: Pid,
         /// How.
         status: ExitStatus,
+    },
+    /// As [`Event::Exited`], of a process whose output was read and judged: a configuration test, a pre-stop hook,
+    /// its undo, a reload command and its verification.
+    Judged {
+        /// Whose.
+        unit: UnitId,
+        /// As what it was started.
+        role: Role,
+        /// Its pid.
+        pid: Pid,
+        /// How it ended.
+        status: ExitStatus,
+        /// What that means.
+        verdict: Verdict,
+    },
+    /// What [`Effect::Probe`](super::Effect::Probe) asked for is known.
+    Probed {
+        /// Which unit.
+        unit: UnitId,
+        /// It serves; or why it does not.
+        result: Result<(), String>,
     },
     /// What was watched for with [`Effect::AwaitReadiness`](super::Effect::AwaitReadiness) was seen.
     BecameReady {
@@ -109,26 +135,76 @@ pub enum Role {
     Condition,
     /// `[[prepare]]`, counted from 0.
     Prepare(u16),
+    /// `[configtest]`, in the unit's own start.
+    ConfigTest,
+    /// A step of a trial: of what is done beside a unit that runs, before it is touched.
+    Trial(Trial),
     /// `[[pre-start]]`.
     PreStart(u16),
     /// The unit's own process.
     Main,
     /// `[[post-start]]`.
     PostStart(u16),
+    /// `[reload] exec`.
+    Reload,
+    /// `[reload] verify`.
+    ReloadVerify,
+    /// `[[pre-stop]]`.
+    PreStop(u16),
+    /// `undo` of the `[[pre-stop]]` of this place.
+    Undo(u16),
     /// `[stop] exec`.
     StopCommand,
     /// `[[post-stop]]`.
     PostStop(u16),
 }
 
+impl Role {
+    /// Its output is read and judged: its end is an [`Event::Judged`] and no [`Event::Exited`].
+    pub fn is_judged(self) -> bool {
+        match self {
+            Role::ConfigTest
+            | Role::Trial(Trial::ConfigTest)
+            | Role::Reload
+            | Role::ReloadVerify
+            | Role::PreStop(_)
+            | Role::Undo(_) => true,
+            Role::Condition
+            | Role::Prepare(_)
+            | Role::Trial(Trial::Condition | Trial::Prepare(_))
+            | Role::PreStart(_)
+            | Role::Main
+            | Role::PostStart(_)
+            | Role::StopCommand
+            | Role::PostStop(_) => false,
+        }
+    }
+}
+
+/// A process of a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trial {
+    /// The command of `[require] condition`.
+    Condition,
+    /// `[[prepare]]`, counted from 0.
+    Prepare(u16),
+    /// `[configtest]`.
+    ConfigTest,
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Role::Condition => f.write_str("the condition"),
-            Role::Prepare(n) => write!(f, "prepare command {}", n + 1),
+            Role::Condition | Role::Trial(Trial::Condition) => f.write_str("the condition"),
+            Role::Prepare(n) | Role::Trial(Trial::Prepare(n)) => write!(f, "prepare command {}", n + 1),
+            Role::ConfigTest | Role::Trial(Trial::ConfigTest) => f.write_str("the configuration test"),
             Role::PreStart(n) => write!(f, "pre-start hook {}", n + 1),
             Role::Main => f.write_str("the main process"),
             Role::PostStart(n) => write!(f, "post-start hook {}", n + 1),
+            Role::Reload => f.write_str("the reload command"),
+            Role::ReloadVerify => f.write_str("the verification of the reload"),
+            Role::PreStop(n) => write!(f, "pre-stop hook {}", n + 1),
+            Role::Undo(n) => write!(f, "the undo of pre-stop hook {}", n + 1),
             Role::StopCommand => f.write_str("the stop command"),
             Role::PostStop(n) => write!(f, "post-stop hook {}", n + 1),
         }
@@ -148,6 +224,18 @@ pub enum Finding {
     Unmet(String),
     /// `skip-unless-exists` names something that is not there; the words name it.
     Skip(String),
+    /// A directory or a file could not be made, or a variable is not set.
+    Failed(SpawnError),
+}
+
+/// For what a unit is inspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// For its start.
+    Start,
+    /// For a trial beside the unit as it runs: what its rendered files held before is kept, until
+    /// [`Effect::SettleRenders`](super::Effect::SettleRenders) says what becomes of it.
+    Trial,
 }
 
 /// A wish.
@@ -175,6 +263,30 @@ pub enum Request {
     Restart {
         /// Which.
         units: Vec<UnitId>,
+        /// Do configuration tests decide?
+        gate: Gate,
+        /// All at once, or one after the other?
+        how: RestartHow,
+    },
+    /// Tell these to read their configuration again, and see that they serve.
+    Reload {
+        /// Which.
+        units: Vec<UnitId>,
+        /// Do configuration tests decide?
+        gate: Gate,
+    },
+    /// Go over to these definitions: what is new starts, what is gone stops, what changed restarts.
+    Sync {
+        /// All of them.
+        definitions: Definitions,
+        /// Do configuration tests decide?
+        gate: Gate,
+    },
+    /// Nobody waits for this request any longer: before it stops anything it is given up and its hooks undone, later
+    /// it goes on. This one is answered at once, the other one when it is undone.
+    Abandon {
+        /// Which.
+        request: RequestId,
     },
     /// Forget their failures and their count of restarts.
     Reset {
@@ -190,6 +302,33 @@ pub enum Request {
     },
     /// Take everything down and end. A second one cuts the waiting short.
     Shutdown(Shutdown),
+}
+
+/// Do configuration tests decide?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// One that fails refuses the request.
+    Enforced,
+    /// They are not run (`--skip-configtest`).
+    Skipped,
+}
+
+/// How several units are restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartHow {
+    /// All go down, then all come up.
+    Together,
+    /// One after the other, each ready before the next goes down (`--rolling`).
+    Rolling,
+}
+
+/// All units as their files describe them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definitions {
+    /// The units.
+    pub units: Vec<Rc<Unit>>,
+    /// Those that are to run: what a boot would start.
+    pub boot: Vec<UnitName>,
 }
 
 /// What happens to the units that need one that is to stop.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::model::time::Spoken;
-use crate::model::{ExitStatus, SpawnError};
+use crate::model::{ExitStatus, SpawnError, UnitName};
 
 use super::event::{RequestId, Role, UnitId};
+use super::verdict::Complaint;
 
 /// Why a unit, or one attempt to start it, failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,25 @@ pub enum Failure {
         status: ExitStatus,
         /// It ended before the unit was ready.
         before_ready: bool,
+    },
+    /// A process whose output is judged found fault.
+    Judged {
+        /// As what it ran.
+        role: Role,
+        /// With what.
+        complaint: Box<Complaint>,
+    },
+    /// Its main process ended while it was being reloaded.
+    ReloadEnded {
+        /// How.
+        status: ExitStatus,
+    },
+    /// It did not show that it serves after it was reloaded.
+    ReloadUnproven {
+        /// Within which time: `[reload] timeout`.
+        after: Duration,
+        /// What was last seen of it; empty when nothing was.
+        words: String,
     },
     /// It was not ready in time.
     NotReady {
@@ -72,6 +92,14 @@ impl Failure {
             }
             Failure::Exited { role: Role::Main, status, before_ready: false } => status.to_string(),
             Failure::Exited { role, status, .. } => format!("{role} {status}"),
+            Failure::Judged { role, complaint } => format!("{role} {complaint}"),
+            Failure::ReloadEnded { status } => format!("it {status} while it was being reloaded"),
+            Failure::ReloadUnproven { after, words } if words.is_empty() => {
+                format!("it did not show that it serves within {} of its reload", Spoken(*after))
+            }
+            Failure::ReloadUnproven { after, words } => {
+                format!("it did not show that it serves within {} of its reload: {words}", Spoken(*after))
+            }
             Failure::NotReady { after } => format!("it was not ready after {}", Spoken(*after)),
             Failure::TimedOut { role, after } => format!("{role} did not end within {}", Spoken(*after)),
             Failure::Unmet(words) => format!("a requirement is not met: {words}"),
@@ -104,6 +132,29 @@ pub enum Outcome {
         failure: Failure,
         /// It will be tried again by itself, this far from now.
         retry_in: Option<Duration>,
+    },
+    /// A pre-stop hook failed before anything was stopped, and what the hooks had done was undone.
+    Aborted {
+        /// Whose hook, or whose test in a second round.
+        unit: UnitId,
+        /// Why.
+        failure: Failure,
+        /// The hooks that were undone, each as `unit: hook`.
+        undone: Vec<String>,
+    },
+    /// Whoever asked does not wait any longer, and nothing was stopped yet.
+    Abandoned {
+        /// The hooks that were undone, each as `unit: hook`.
+        undone: Vec<String>,
+    },
+    /// A rolling restart stopped at a unit; those after it were not touched.
+    RollStopped {
+        /// Restarted.
+        done: Vec<UnitId>,
+        /// Not touched.
+        left: Vec<UnitId>,
+        /// What came of the unit at which it stopped.
+        because: Box<Outcome>,
     },
     /// A later request wished the opposite.
     Replaced {
@@ -138,6 +189,32 @@ pub enum Refusal {
         /// The first error.
         words: String,
     },
+    /// Configuration tests failed.
+    ConfigTest {
+        /// Every unit whose test failed, and of what.
+        failures: Vec<(UnitName, Failure)>,
+    },
+    /// It has no `[reload]`.
+    NoReload {
+        /// Which unit.
+        unit: UnitId,
+    },
+    /// What is not up cannot be reloaded.
+    NotUp {
+        /// Which unit.
+        unit: UnitId,
+    },
+    /// Another request has begun with it and has not come to its stop.
+    Busy {
+        /// Which unit.
+        unit: UnitId,
+        /// That request.
+        by: RequestId,
+    },
+    /// A sync is on its way.
+    SyncRunning,
+    /// This sexton cannot do it yet.
+    NotBuilt(&'static str),
     /// There is no process to send a signal to.
     NoProcess {
         /// Which unit.
@@ -166,6 +243,25 @@ impl Refusal {
             Refusal::Broken { unit, words } => {
                 format!("the unit file of {} has an error: {words}", name(*unit))
             }
+            Refusal::ConfigTest { failures } => {
+                let words: Vec<String> = failures
+                    .iter()
+                    .map(|(unit, failure)| format!("{unit}: {}", failure.describe(name)))
+                    .collect();
+                words.join("; ")
+            }
+            Refusal::NoReload { unit } => {
+                format!(
+                    "{0} has no [reload]; `sexton restart {0}` makes it read its configuration",
+                    name(*unit)
+                )
+            }
+            Refusal::NotUp { unit } => format!("{} is not up", name(*unit)),
+            Refusal::Busy { unit, by } => {
+                format!("request {} is busy with {} and has not stopped it yet", by.0, name(*unit))
+            }
+            Refusal::SyncRunning => "a sync is on its way".to_owned(),
+            Refusal::NotBuilt(what) => format!("this sexton cannot {what} yet"),
             Refusal::NoProcess { unit } => format!("{} has no process to send a signal to", name(*unit)),
             Refusal::ShuttingDown => "sexton is shutting down".to_owned(),
         }
@@ -210,6 +306,28 @@ mod tests {
             (exited(Role::Main, true), "exited with code 1 before it was ready"),
             (exited(Role::Main, false), "exited with code 1"),
             (exited(Role::Prepare(1), true), "prepare command 2 exited with code 1"),
+            (
+                Failure::Judged {
+                    role: Role::ConfigTest,
+                    complaint: Box::new(Complaint {
+                        cause: crate::engine::Cause::Status(ExitStatus::exited(1)),
+                        output: vec!["x".into()],
+                    }),
+                },
+                "the configuration test exited with code 1",
+            ),
+            (
+                Failure::ReloadEnded { status: ExitStatus::exited(1) },
+                "it exited with code 1 while it was being reloaded",
+            ),
+            (
+                Failure::ReloadUnproven { after: second, words: String::new() },
+                "it did not show that it serves within 1 s of its reload",
+            ),
+            (
+                Failure::ReloadUnproven { after: second, words: "connection refused".into() },
+                "it did not show that it serves within 1 s of its reload: connection refused",
+            ),
             (Failure::NotReady { after: second }, "it was not ready after 1 s"),
             (
                 Failure::TimedOut { role: Role::PostStart(0), after: second },
@@ -243,6 +361,25 @@ mod tests {
             ),
             (Refusal::Conflict { unit, with }, "u1 conflicts with u2, which is up; stop that first"),
             (Refusal::Broken { unit, words: "x".into() }, "the unit file of u1 has an error: x"),
+            (
+                Refusal::ConfigTest {
+                    failures: ["a", "b"]
+                        .map(|name| (UnitName::parse(name).unwrap(), Failure::Unmet("no".into())))
+                        .into(),
+                },
+                "a: a requirement is not met: no; b: a requirement is not met: no",
+            ),
+            (
+                Refusal::NoReload { unit },
+                "u1 has no [reload]; `sexton restart u1` makes it read its configuration",
+            ),
+            (Refusal::NotUp { unit }, "u1 is not up"),
+            (
+                Refusal::Busy { unit, by: RequestId(7) },
+                "request 7 is busy with u1 and has not stopped it yet",
+            ),
+            (Refusal::SyncRunning, "a sync is on its way"),
+            (Refusal::NotBuilt("sync"), "this sexton cannot sync yet"),
             (Refusal::NoProcess { unit }, "u1 has no process to send a signal to"),
             (Refusal::ShuttingDown, "sexton is shutting down"),
         ];

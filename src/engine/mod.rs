@@ -24,7 +24,9 @@ pub mod failure;
 #[cfg(test)]
 mod fixture;
 mod graph;
+pub mod plan;
 mod preparing;
+pub mod progress;
 mod propagation;
 mod random;
 mod requests;
@@ -38,6 +40,7 @@ mod stopping;
 mod timers;
 mod transaction;
 mod transition;
+pub mod verdict;
 mod view;
 mod why;
 
@@ -48,12 +51,18 @@ use crate::model::Moment;
 use crate::model::unit::Entry;
 
 pub use cell::{LastEnd, Quality};
-pub use effect::{Effect, NextRun, Reason, Scope};
-pub use event::{Dependents, Event, Finding, Request, RequestId, Role, Shutdown, UnitId};
+pub use effect::{Effect, NextRun, Reason, Renders, Scope};
+pub use event::{
+    Definitions, Dependents, Event, Finding, Gate, Purpose, Request, RequestId, RestartHow, Role, Shutdown,
+    Trial, UnitId,
+};
 pub use failure::{Failure, Outcome, Refusal};
 pub use graph::EdgeKind;
+pub use plan::{Plan, Testing};
+pub use progress::{HookNews, Progress, Tested, TransactionPhase};
 pub use state::{Phase, Wanted};
-pub use view::View;
+pub use verdict::{Cause, Complaint, Verdict};
+pub use view::{LastTest, OnDisk, View};
 
 use cell::{Body, Cell};
 use graph::Graph;
@@ -85,6 +94,8 @@ pub struct Engine {
     timers: Timers,
     /// Units whose neighbours changed, or whose wish did.
     queue: VecDeque<UnitId>,
+    /// What is kept of few units only.
+    notes: BTreeMap<UnitId, view::Notes>,
     transactions: BTreeMap<RequestId, Transaction>,
     /// Transactions that nothing is missing from any more.
     ripe: VecDeque<RequestId>,
@@ -134,6 +145,7 @@ impl Engine {
             effects: Vec::new(),
             timers: Timers::default(),
             queue: VecDeque::new(),
+            notes: BTreeMap::new(),
             transactions: BTreeMap::new(),
             ripe: VecDeque::new(),
             decided: None,
@@ -184,9 +196,19 @@ impl Engine {
             Event::SpawnFailed { unit, role, error } => {
                 self.transition(unit, Input::SpawnFailed(role, error))
             }
-            Event::Inspected { unit, finding } => self.transition(unit, Input::Inspected(finding)),
+            Event::Inspected { unit, purpose: Purpose::Start, finding } => {
+                self.transition(unit, Input::Inspected(finding));
+            }
             Event::Exited { unit, role, pid, status } => {
                 self.transition(unit, Input::Exited(role, pid, status))
+            }
+            Event::Judged { unit, role: Role::ConfigTest, pid, status, verdict } => {
+                self.transition(unit, Input::Judged(pid, status, verdict));
+            }
+            Event::Inspected { purpose: Purpose::Trial, .. }
+            | Event::Judged { .. }
+            | Event::Probed { .. } => {
+                self.impossible();
             }
             Event::BecameReady { unit } => self.transition(unit, Input::BecameReady),
             Event::MainPidChanged { unit, pid } => self.transition(unit, Input::MainPidChanged(pid)),

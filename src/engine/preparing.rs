@@ -1,4 +1,4 @@
-//! Before the main process: inspect, condition, prepare commands, pre-start hooks.
+//! Before the main process: inspect, condition, prepare commands, configuration test, pre-start hooks.
 //!
 //! ```text
 //!   Waiting ─ begin ─▶ Inspecting ─ Met ─▶ Preparing(role) ─▶ … ─▶ order_main
@@ -16,10 +16,11 @@ use crate::model::{ExitStatus, Pid, Signal, SpawnError};
 
 use super::Engine;
 use super::effect::{Effect, Scope};
-use super::event::{Finding, Role, UnitId};
+use super::event::{Finding, Purpose, Role, UnitId};
 use super::failure::Failure;
 use super::state::{Attempt, Due, Ending, Process, State};
 use super::stopping::KILL_WAIT;
+use super::verdict::Verdict;
 
 /// The first wait after a process could not be created. Memory that ran out is often there again after a
 /// moment, and a service shall be up within a second of it.
@@ -48,30 +49,26 @@ impl Engine {
 
     fn inspect(&mut self, unit: UnitId, tries: u16) {
         self.enter(unit, State::Inspecting { inspection: Process::Ordered(tries) });
-        self.do_this(Effect::Inspect { unit });
+        let Some(spec) = self.cell(unit).unit().cloned() else { return };
+        self.do_this(Effect::Inspect { unit, spec, purpose: Purpose::Start });
     }
 
-    pub(super) fn inspected(&mut self, unit: UnitId, finding: Finding) {
+    pub(super) fn inspected(&mut self, unit: UnitId, inspection: Process, finding: Finding) {
         match finding {
+            Finding::Failed(error) => self.inspection_failed(unit, inspection, error),
             Finding::Met { prepare } => self.prepare_after(unit, None, Due::from_flags(&prepare)),
             Finding::Unmet(words) => self.run_failed(unit, Failure::Unmet(words)),
             Finding::Skip(_) => self.up(unit, State::Skipped),
         }
     }
 
-    pub(super) fn inspection_failed(
-        &mut self,
-        unit: UnitId,
-        inspection: Process,
-        role: Role,
-        error: SpawnError,
-    ) {
+    fn inspection_failed(&mut self, unit: UnitId, inspection: Process, error: SpawnError) {
         match (inspection, error.is_transient()) {
             (Process::Ordered(tries), true) => {
                 self.enter(unit, State::Inspecting { inspection: Process::Deferred(tries) });
                 self.arm(unit, deferral(tries));
             }
-            _ => self.run_failed(unit, Failure::Spawn { role, error }),
+            _ => self.run_failed(unit, Failure::Spawn { role: Role::Main, error }),
         }
     }
 
@@ -161,6 +158,31 @@ impl Engine {
         self.preparation_failed(unit, role, due, failure);
     }
 
+    /// The configuration test of a start ended.
+    pub(super) fn preparing_judged(
+        &mut self,
+        unit: UnitId,
+        role: Role,
+        due: Due,
+        process: Process,
+        pid: Pid,
+        verdict: Verdict,
+    ) {
+        if process.pid() != Some(pid) {
+            return self.impossible();
+        }
+        match (process, verdict) {
+            (Process::Killed(_), _) => {
+                let after = self.hook_timeout(unit, role);
+                self.preparation_failed(unit, role, due, Failure::TimedOut { role, after });
+            }
+            (_, Verdict::Failed(complaint)) => {
+                self.preparation_failed(unit, role, due, Failure::Judged { role, complaint });
+            }
+            (_, Verdict::Passed { .. } | Verdict::NotYet { .. }) => self.prepare_after(unit, Some(role), due),
+        }
+    }
+
     pub(super) fn preparing_deadline(&mut self, unit: UnitId, role: Role, due: Due, process: Process) {
         match process {
             Process::Deferred(tries) => self.order_preparing(unit, role, due, tries.saturating_add(1)),
@@ -194,8 +216,11 @@ impl Engine {
 
     /// How long a hook may take. The condition has no key of its own for it.
     pub(super) fn hook_timeout(&self, unit: UnitId, role: Role) -> Duration {
-        let program = self.cell(unit).program();
-        program.and_then(|program| hook_of(&program.hooks, role)).map_or(HOOK_TIMEOUT, |hook| hook.timeout)
+        let Some(program) = self.cell(unit).program() else { return HOOK_TIMEOUT };
+        match (role, &program.configtest) {
+            (Role::ConfigTest, Some(test)) => test.timeout,
+            _ => hook_of(&program.hooks, role).map_or(HOOK_TIMEOUT, |hook| hook.timeout),
+        }
     }
 
     /// Sends KILL to a process of the unit and all in the group that it leads.
@@ -211,7 +236,15 @@ pub(super) fn hook_of(hooks: &Hooks, role: Role) -> Option<&Hook> {
         Role::PreStart(place) => hooks.pre_start.get(usize::from(place)),
         Role::PostStart(place) => hooks.post_start.get(usize::from(place)),
         Role::PostStop(place) => hooks.post_stop.get(usize::from(place)),
-        Role::Condition | Role::Main | Role::StopCommand => None,
+        Role::Condition
+        | Role::ConfigTest
+        | Role::Trial(_)
+        | Role::Main
+        | Role::Reload
+        | Role::ReloadVerify
+        | Role::PreStop(_)
+        | Role::Undo(_)
+        | Role::StopCommand => None,
     }
 }
 
@@ -229,6 +262,10 @@ fn next_role(program: &Program, after: Option<Role>, due: Due) -> Option<Role> {
         if let Some(place) = rest.find(|place| due.has(usize::from(*place))) {
             return Some(Role::Prepare(place));
         }
+    }
+    let tested = matches!(after, Some(Role::ConfigTest | Role::PreStart(_)));
+    if !tested && program.configtest.is_some() {
+        return Some(Role::ConfigTest);
     }
     let next = match after {
         Some(Role::PreStart(place)) => place.saturating_add(1),

@@ -12,7 +12,7 @@ use crate::model::Signal;
 
 use super::Engine;
 use super::effect::{Effect, Reason, Scope};
-use super::event::{Dependents, Request, RequestId, Shutdown, UnitId};
+use super::event::{Dependents, Request, RequestId, RestartHow, Shutdown, UnitId};
 use super::failure::{Failure, Outcome, Refusal};
 use super::graph::EdgeKind;
 use super::state::{State, Wanted};
@@ -44,7 +44,13 @@ impl Engine {
             Request::Boot { units } => self.start(id, &units, Strictness::Lenient),
             Request::Start { units } => self.start(id, &units, Strictness::Strict),
             Request::Stop { units, dependents } => self.stop(id, &units, dependents),
-            Request::Restart { units } => self.restart(id, &units),
+            Request::Restart { how: RestartHow::Rolling, .. } => {
+                not_built("restart one unit after the other")
+            }
+            Request::Restart { units, .. } => self.restart(id, &units),
+            Request::Reload { .. } => not_built("reload"),
+            Request::Sync { .. } => not_built("sync"),
+            Request::Abandon { .. } => Some(Outcome::Done),
             Request::Reset { units } => Some(self.reset(&units)),
             Request::Signal { units, signal } => Some(self.signal(&units, signal)),
         };
@@ -316,6 +322,10 @@ impl Engine {
         }
         Outcome::Done
     }
+}
+
+fn not_built(what: &'static str) -> Option<Outcome> {
+    Some(Outcome::Refused(Refusal::NotBuilt(what)))
 }
 
 /// The units without repetitions, in their order.

@@ -37,13 +37,12 @@ impl Engine {
 
     /// Orders a process.
     pub(super) fn order(&mut self, unit: UnitId, role: Role, main: Option<Pid>) {
+        let Some(spec) = self.cell(unit).unit().cloned() else { return };
         let reason = match role {
             Role::StopCommand | Role::PostStop(_) => self.stop_reason(unit),
-            Role::Condition | Role::Prepare(_) | Role::PreStart(_) | Role::Main | Role::PostStart(_) => {
-                self.cell(unit).reason
-            }
+            _ => self.cell(unit).reason,
         };
-        self.do_this(Effect::Spawn { unit, role, reason, main });
+        self.do_this(Effect::Spawn { unit, spec, role, reason, main });
     }
 
     pub(super) fn main_spawned(&mut self, unit: UnitId, main: Process, pid: Pid) {

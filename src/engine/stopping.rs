@@ -171,7 +171,6 @@ impl Engine {
     ) {
         match (role, main, stage) {
             (Role::Main, Process::Ordered(_), _) => self.post_stop(unit, 0, ending),
-            (_, _, StopStage::Inspecting) => self.finish(unit, ending),
             (_, _, StopStage::HookKilled) => self.ask_to_stop(unit, main, ending),
             (_, _, StopStage::Command | StopStage::CommandKilled) => self.stop_step(unit, main, 0, ending),
             _ => self.impossible(),

@@ -15,6 +15,7 @@ use super::Engine;
 use super::event::{Finding, Role, UnitId};
 use super::failure::Failure;
 use super::state::{Attempt, CleanStage, State};
+use super::verdict::Verdict;
 
 /// What a unit meets: an order of the engine itself (the first seven), or news from the world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(super) enum Input {
     Spawned(Role, Pid),
     SpawnFailed(Role, SpawnError),
     Exited(Role, Pid, ExitStatus),
+    /// As `Exited`, of the configuration test of the unit's own start.
+    Judged(Pid, ExitStatus, Verdict),
     BecameReady,
     MainPidChanged(Pid),
     Extended(Duration),
@@ -56,23 +59,22 @@ impl Engine {
             (Stopped, Deny(failure)) => self.fail(unit, failure),
             (Stopped, Stop) => self.rest(unit),
             (Stopped, Retry | Reset | Hurry | BecameReady | Extended(_)) => {}
-            (Stopped, Start | Inspected(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | MainPidChanged(_) | GroupGone
-                | Deadline) => self.impossible(),
+            (Stopped, Start | Inspected(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | Judged(..) | MainPidChanged(_)
+                | GroupGone | Deadline) => self.impossible(),
 
             (Waiting { attempt }, Start) => self.begin(unit, attempt),
             (Waiting { .. }, Deny(failure)) => self.fail(unit, failure),
             (Waiting { .. }, Stop | Hurry) => self.rest(unit),
             (Waiting { .. }, Await | Retry | Reset | BecameReady | Extended(_)) => {}
-            (Waiting { .. }, Inspected(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | MainPidChanged(_) | GroupGone
-                | Deadline) => self.impossible(),
+            (Waiting { .. }, Inspected(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | Judged(..) | MainPidChanged(_)
+                | GroupGone | Deadline) => self.impossible(),
 
-            (Inspecting { .. }, Inspected(finding)) => self.inspected(unit, finding),
-            (Inspecting { inspection }, SpawnFailed(role, error)) =>
-                self.inspection_failed(unit, inspection, role, error),
+            (Inspecting { inspection }, Inspected(finding)) => self.inspected(unit, inspection, finding),
             (Inspecting { inspection }, Deadline) => self.inspect_again(unit, inspection),
             (Inspecting { inspection }, Stop | Hurry) => self.stop_inspecting(unit, inspection),
             (Inspecting { .. }, Await | Retry | Reset | BecameReady | Extended(_)) => {}
-            (Inspecting { .. }, Start | Deny(_) | Spawned(..) | Exited(..) | MainPidChanged(_) | GroupGone) =>
+            (Inspecting { .. }, Start | Deny(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | Judged(..) | MainPidChanged(_)
+                | GroupGone) =>
                 self.impossible(),
 
             (Preparing { role, due, process }, Spawned(_, pid)) => self.preparing_spawned(unit, role, due, process, pid),
@@ -80,6 +82,8 @@ impl Engine {
                 self.preparing_spawn_failed(unit, role, due, process, error),
             (Preparing { role, due, process }, Exited(_, pid, status)) =>
                 self.preparing_exited(unit, role, due, process, pid, status),
+            (Preparing { role, due, process }, Judged(pid, _, verdict)) =>
+                self.preparing_judged(unit, role, due, process, pid, verdict),
             (Preparing { role, due, process }, Deadline) => self.preparing_deadline(unit, role, due, process),
             (Preparing { process, .. }, Stop | Hurry) => self.stop_preparing(unit, process),
             (Preparing { .. }, Await | Retry | Reset | BecameReady | Extended(_)) => {}
@@ -97,7 +101,7 @@ impl Engine {
             (Starting { main, awaiting }, Deadline) => self.starting_deadline(unit, main, awaiting),
             (Starting { main, awaiting }, Stop | Hurry) => self.stop_starting(unit, main, awaiting),
             (Starting { .. }, Await | Retry | Reset) => {}
-            (Starting { .. }, Start | Deny(_) | Inspected(_) | GroupGone) => self.impossible(),
+            (Starting { .. }, Start | Deny(_) | Inspected(_) | Judged(..) | GroupGone) => self.impossible(),
 
             (PostStarting { main, hook, process }, Spawned(_, pid)) =>
                 self.post_start_spawned(unit, main, hook, process, pid),
@@ -111,28 +115,28 @@ impl Engine {
             (PostStarting { main, process, .. }, Stop | Hurry) => self.stop_post_starting(unit, main, process),
             (PostStarting { .. }, Await | Retry | Reset | BecameReady | Extended(_)) => {}
             (PostStarting { main: None, .. }, MainPidChanged(_)) => self.impossible(),
-            (PostStarting { .. }, Start | Deny(_) | Inspected(_) | GroupGone) => self.impossible(),
+            (PostStarting { .. }, Start | Deny(_) | Inspected(_) | Judged(..) | GroupGone) => self.impossible(),
 
             (Ready { main: Some(main) }, Exited(_, pid, status)) => self.ready_exited(unit, main, pid, status),
             (Ready { main: Some(_) }, MainPidChanged(pid)) => self.amend(unit, Ready { main: Some(pid) }),
             (Ready { main }, Stop | Hurry) => self.stop_ready(unit, main),
             (Ready { .. }, Await | Retry | Reset | BecameReady | Extended(_)) => {}
             (Ready { main: None }, Exited(..) | MainPidChanged(_)) => self.impossible(),
-            (Ready { .. }, Start | Deny(_) | Inspected(_) | Spawned(..) | SpawnFailed(..) | GroupGone | Deadline) =>
+            (Ready { .. }, Start | Deny(_) | Inspected(_) | Spawned(..) | SpawnFailed(..) | Judged(..) | GroupGone | Deadline) =>
                 self.impossible(),
 
             (Done, Stop | Hurry) => self.stop_done(unit),
             (Done, Deny(failure)) => self.fail(unit, failure),
             (Done, Await | Retry | Reset | BecameReady | Extended(_)) => {}
-            (Done, Start | Inspected(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | MainPidChanged(_) | GroupGone
-                | Deadline) => self.impossible(),
+            (Done, Start | Inspected(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | Judged(..) | MainPidChanged(_)
+                | GroupGone | Deadline) => self.impossible(),
 
             (Skipped, Retry) => self.enter(unit, Stopped),
             (Skipped, Stop | Hurry) => self.rest(unit),
             (Skipped, Deny(failure)) => self.fail(unit, failure),
             (Skipped, Await | Reset | BecameReady | Extended(_)) => {}
-            (Skipped, Start | Inspected(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | MainPidChanged(_) | GroupGone
-                | Deadline) => self.impossible(),
+            (Skipped, Start | Inspected(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | Judged(..) | MainPidChanged(_)
+                | GroupGone | Deadline) => self.impossible(),
 
             (Stopping { main, helper, stage, ending }, Spawned(role, pid)) =>
                 self.stopping_spawned(unit, main, helper, stage, ending, role, pid),
@@ -148,7 +152,7 @@ impl Engine {
             (Stopping { main, helper, stage, ending }, Hurry) => self.hurry_stopping(unit, main, helper, stage, ending),
             (Stopping { stage, .. }, Inspected(_)) => self.stopping_inspected(unit, stage),
             (Stopping { .. }, Await | Retry | Reset | Stop | BecameReady) => {}
-            (Stopping { .. }, Start | Deny(_) | GroupGone) => self.impossible(),
+            (Stopping { .. }, Start | Deny(_) | Judged(..) | GroupGone) => self.impossible(),
 
             (Killing { main, helper, ending }, Spawned(role, pid)) =>
                 self.killing_spawned(unit, main, helper, ending, role, pid),
@@ -156,6 +160,8 @@ impl Engine {
                 self.killing_spawn_failed(unit, main, helper, ending, role),
             (Killing { main, helper, ending }, Exited(role, pid, status)) =>
                 self.killing_exited(unit, main, helper, ending, role, pid, status),
+            (Killing { main, helper, ending }, Judged(pid, status, _)) =>
+                self.killing_exited(unit, main, helper, ending, Role::ConfigTest, pid, status),
             (Killing { .. }, Deadline) => self.killing_deadline(unit),
             (Killing { main, helper, ending }, MainPidChanged(pid)) =>
                 self.killing_main_changed(unit, main, helper, ending, pid),
@@ -172,20 +178,20 @@ impl Engine {
             (CleaningUp { stage, ending }, Hurry) => self.hurry_cleaning(unit, stage, ending),
             (CleaningUp { .. }, Await | Retry | Reset | Stop | BecameReady | Extended(_) | MainPidChanged(_)) => {}
             (CleaningUp { stage: CleanStage::Hook { .. }, .. }, GroupGone) => self.impossible(),
-            (CleaningUp { .. }, Start | Deny(_) | Inspected(_)) => self.impossible(),
+            (CleaningUp { .. }, Start | Deny(_) | Inspected(_) | Judged(..)) => self.impossible(),
 
             (Backoff, Retry) => self.enter(unit, Waiting { attempt: Attempt::Wished }),
             (Backoff, Deadline) => self.try_again(unit),
             (Backoff, Stop | Hurry) => self.rest(unit),
             (Backoff, Await | Reset | BecameReady | Extended(_)) => {}
-            (Backoff, Start | Deny(_) | Inspected(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | MainPidChanged(_)
-                | GroupGone) => self.impossible(),
+            (Backoff, Start | Deny(_) | Inspected(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | Judged(..)
+                | MainPidChanged(_) | GroupGone) => self.impossible(),
 
             (Failed, Retry | Reset) => self.enter(unit, Stopped),
             (Failed, Deny(failure)) => self.fail(unit, failure),
             (Failed, Await | Stop | Hurry | BecameReady | Extended(_)) => {}
-            (Failed, Start | Inspected(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | MainPidChanged(_) | GroupGone
-                | Deadline) => self.impossible(),
+            (Failed, Start | Inspected(_) | Spawned(..) | SpawnFailed(..) | Exited(..) | Judged(..) | MainPidChanged(_)
+                | GroupGone | Deadline) => self.impossible(),
         }
     }
 

@@ -204,6 +204,9 @@ impl Engine {
             }
             Failure::Spawn { .. }
             | Failure::Exited { .. }
+            | Failure::Judged { .. }
+            | Failure::ReloadEnded { .. }
+            | Failure::ReloadUnproven { .. }
             | Failure::NotReady { .. }
             | Failure::TimedOut { .. }
             | Failure::Unkillable => {

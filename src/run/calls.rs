@@ -4,7 +4,9 @@ use crate::control::error::MethodError;
 use crate::control::method::{Method, ShutdownKind};
 use crate::control::server::{Call, ConnectionId, Server};
 use crate::control::wire::{Explanation, Report, Units};
-use crate::engine::{Dependents, Event, Failure, Outcome, Phase, Request, Shutdown, UnitId};
+use crate::engine::{
+    Dependents, Event, Failure, Gate, Outcome, Phase, Request, RestartHow, Shutdown, UnitId,
+};
 use crate::sys::poll::Readiness;
 
 use super::event_loop::slot;
@@ -78,7 +80,9 @@ impl Init {
             }
             Method::Restart { units } => {
                 let units = self.select(units)?;
-                self.request(connection, units.clone(), "restarted", Request::Restart { units });
+                let (gate, how) = (Gate::Enforced, RestartHow::Together);
+                let request = Request::Restart { units: units.clone(), gate, how };
+                self.request(connection, units, "restarted", request);
             }
             Method::Reset { units } => {
                 let units = self.select(units)?;

@@ -4,9 +4,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use crate::control::wire::UnitEvent;
-use crate::engine::{Effect, Event, Failure, NextRun, Outcome, Phase, Reason, Role, Scope, UnitId};
+use crate::engine::{
+    Effect, Event, Failure, Finding, NextRun, Outcome, Phase, Reason, Role, Scope, Trial, UnitId,
+};
 use crate::model::spawn::Cause;
-use crate::model::unit::{Hook, Keep, Program, Readiness};
+use crate::model::unit::{Hook, Keep, Program, Readiness, ReloadBy};
 use crate::model::{Account, Command, ExecStage, Pid, Signal, SpawnError, Text, Unit};
 use crate::sys::{clock, dirs, kill};
 
@@ -19,12 +21,17 @@ use super::{Init, inspect, launch};
 impl Init {
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Inspect { unit } => {
-                let event = self.inspect(unit);
-                self.events.push_back(event);
+            Effect::Inspect { unit, spec, purpose } => {
+                let finding = match spec.program() {
+                    Some(program) => {
+                        inspect::inspect(program, &self.launcher).unwrap_or_else(Finding::Failed)
+                    }
+                    None => Finding::Met { prepare: Vec::new() },
+                };
+                self.events.push_back(Event::Inspected { unit, purpose, finding });
             }
-            Effect::Spawn { unit, role, reason, main } => {
-                let event = match self.spawn(unit, role, reason, main) {
+            Effect::Spawn { unit, spec, role, reason, main } => {
+                let event = match self.spawn(unit, &spec, role, reason, main) {
                     Ok(pid) => {
                         self.children.insert(pid, Owner::Unit(unit, role));
                         Event::Spawned { unit, role, pid }
@@ -33,6 +40,11 @@ impl Init {
                 };
                 self.events.push_back(event);
             }
+            // Nothing is rendered and nothing probed yet, so nothing has to be settled and what lives serves.
+            Effect::SettleRenders { .. } | Effect::ForgetProbe { .. } | Effect::Progress { .. } => {}
+            Effect::Probe { unit } => self.events.push_back(Event::Probed { unit, result: Ok(()) }),
+            // No sync and no overlapping restart is carried out yet, so no id is freed and none exchanged.
+            Effect::Forget { .. } | Effect::Exchanged { .. } => {}
             Effect::AwaitReadiness { unit } => self.await_readiness(unit),
             Effect::AwaitPidFile { unit } => self.await_pid_file(unit),
             Effect::ForgetReadiness { unit } => self.forget_readiness(unit),
@@ -48,27 +60,18 @@ impl Init {
         }
     }
 
-    fn inspect(&mut self, unit: UnitId) -> Event {
-        let Some(spec) = self.engine.unit(unit).unit().cloned() else { return met(unit) };
-        let Some(program) = spec.program() else { return met(unit) };
-        match inspect::inspect(program, &self.launcher) {
-            Ok(finding) => Event::Inspected { unit, finding },
-            Err(error) => Event::SpawnFailed { unit, role: Role::Main, error },
-        }
-    }
-
     fn spawn(
         &mut self,
         id: UnitId,
+        unit: &Unit,
         role: Role,
         reason: Reason,
         main: Option<Pid>,
     ) -> Result<Pid, SpawnError> {
-        let unit = self.spec(id)?;
         let program = unit.program().ok_or_else(nothing_to_run)?;
         let (command, run_as) = command_of(program, role).ok_or_else(nothing_to_run)?;
         let part = if role == Role::Main { Part::Main } else { Part::Around };
-        let pipe_failed = |error: std::io::Error| pipe_failed(&unit, &error);
+        let pipe_failed = |error: std::io::Error| pipe_failed(unit, &error);
         let is_main = part == Part::Main;
         let notify = match (is_main, &program.ready.how) {
             (true, Readiness::Notify) => {
@@ -84,7 +87,7 @@ impl Init {
         let ready = is_main.then_some(&program.ready.how);
         let outputs = self.logs.outputs_for(slot(id), program.log, ready).map_err(pipe_failed)?;
         self.launcher.launch(&Launch {
-            unit: &unit,
+            unit,
             program,
             command,
             run_as,
@@ -242,10 +245,6 @@ impl Init {
     }
 }
 
-fn met(unit: UnitId) -> Event {
-    Event::Inspected { unit, finding: crate::engine::Finding::Met { prepare: Vec::new() } }
-}
-
 pub(super) fn pipe_failed(unit: &Unit, error: &std::io::Error) -> SpawnError {
     SpawnError { stage: ExecStage::Pipe, subject: unit.name.to_string(), cause: launch::cause(error) }
 }
@@ -272,9 +271,27 @@ fn send(pid: Pid, scope: Scope, signal: Signal) -> std::io::Result<()> {
 fn command_of(program: &Program, role: Role) -> Option<(&Command, Option<&Account>)> {
     match role {
         Role::Main => Some((&program.exec, None)),
-        Role::Condition => program.require.condition.as_ref().map(|command| (command, None)),
+        Role::Condition | Role::Trial(Trial::Condition) => {
+            program.require.condition.as_ref().map(|command| (command, None))
+        }
         Role::StopCommand => program.stop.exec.as_ref().map(|command| (command, None)),
-        Role::Prepare(place) => nth(&program.hooks.prepare, place),
+        Role::ConfigTest | Role::Trial(Trial::ConfigTest) => {
+            program.configtest.as_deref().map(|test| (&test.exec, test.run_as.as_ref()))
+        }
+        Role::PreStop(place) => {
+            let hook = program.hooks.pre_stop.get(usize::from(place));
+            hook.map(|hook| (&hook.exec, hook.run_as.as_ref()))
+        }
+        Role::Undo(place) => {
+            let hook = program.hooks.pre_stop.get(usize::from(place))?;
+            hook.undo.as_ref().map(|undo| (undo, hook.run_as.as_ref()))
+        }
+        Role::Reload => match program.reload.as_deref().map(|reload| &reload.how) {
+            Some(ReloadBy::Command(command)) => Some((command, None)),
+            Some(ReloadBy::Signal(_)) | None => None,
+        },
+        Role::ReloadVerify => program.reload.as_deref()?.verify.as_ref().map(|command| (command, None)),
+        Role::Prepare(place) | Role::Trial(Trial::Prepare(place)) => nth(&program.hooks.prepare, place),
         Role::PreStart(place) => nth(&program.hooks.pre_start, place),
         Role::PostStart(place) => nth(&program.hooks.post_start, place),
         Role::PostStop(place) => nth(&program.hooks.post_stop, place),

@@ -102,8 +102,14 @@ pub fn report(engine: &Engine, outcome: &Outcome, pending: &Pending) -> Report {
                 Refusal::NeededBy { unit, .. }
                 | Refusal::Conflict { unit, .. }
                 | Refusal::Broken { unit, .. }
+                | Refusal::NoReload { unit }
+                | Refusal::NotUp { unit }
+                | Refusal::Busy { unit, .. }
                 | Refusal::NoProcess { unit } => Some(*unit),
-                Refusal::ShuttingDown => None,
+                Refusal::ConfigTest { .. }
+                | Refusal::SyncRunning
+                | Refusal::NotBuilt(_)
+                | Refusal::ShuttingDown => None,
             };
             ("refused", refusal.describe(&name), unit)
         }
@@ -115,6 +121,13 @@ pub fn report(engine: &Engine, outcome: &Outcome, pending: &Pending) -> Report {
             };
             ("failed", format!("{} failed: {}{then}", name(*unit), failure.describe(&name)), Some(*unit))
         }
+        Outcome::Aborted { unit, failure, .. } => (
+            "aborted",
+            format!("{}: {}; nothing was stopped", name(*unit), failure.describe(&name)),
+            Some(*unit),
+        ),
+        Outcome::Abandoned { .. } => ("abandoned", "given up; nothing was stopped".to_owned(), None),
+        Outcome::RollStopped { because, .. } => return report(engine, because, pending),
         Outcome::Replaced { .. } => ("replaced", "a later request wished the opposite".to_owned(), None),
         Outcome::ShuttingDown => ("shutting-down", "sexton is shutting down".to_owned(), None),
     };

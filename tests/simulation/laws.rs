@@ -92,7 +92,7 @@ impl Laws {
                     book.hooks_done += 1;
                 }
             }
-            Event::Exited { unit, role, pid, status } => {
+            Event::Exited { unit, role, pid, status } | Event::Judged { unit, role, pid, status, .. } => {
                 self.exited(unit.index(), *role, *pid, status.is_success())
             }
             Event::BecameReady { unit } => self.books[unit.index()].shown = true,
@@ -102,6 +102,7 @@ impl Laws {
                 book.named = true;
             }
             Event::Inspected { .. }
+            | Event::Probed { .. }
             | Event::TimeoutExtended { .. }
             | Event::GroupGone { .. }
             | Event::NobodyLeft
@@ -146,7 +147,7 @@ impl Laws {
         let mut unsettled_at_start = BTreeSet::new();
         for effect in effects {
             match effect {
-                Effect::Inspect { unit } => {
+                Effect::Inspect { unit, .. } => {
                     self.check_start(unit.index(), None)?;
                     self.check_restarts(unit.index())?;
                     for other in &self.books[unit.index()].order {
@@ -252,7 +253,7 @@ impl Laws {
                 }
             }
             Role::StopCommand => self.check_stop(unit)?,
-            Role::PostStart(_) | Role::PostStop(_) => {}
+            _ => {}
         }
         if main.is_some_and(|pid| self.books[unit].main != Some(pid)) {
             return law(0, format!("u{unit}: {role} is told of a wrong main process"));
@@ -418,7 +419,7 @@ impl Laws {
             }
             (
                 Outcome::Done,
-                Request::Start { units } | Request::Restart { units } | Request::Boot { units },
+                Request::Start { units } | Request::Restart { units, .. } | Request::Boot { units },
             ) => {
                 let up = |unit: &UnitId| {
                     matches!(self.phases[unit.index()], Phase::Ready | Phase::Done | Phase::Skipped)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sexton::engine::{
-    Dependents, Effect, Engine, Event, Finding, Options, Phase, Request, RequestId, UnitId,
+    Dependents, Effect, Engine, Event, Finding, Gate, Options, Phase, Request, RequestId, RestartHow, UnitId,
 };
 use sexton::model::unit::Entry;
 use sexton::model::{ExitStatus, Moment, Pid};
@@ -37,8 +37,8 @@ impl Machine {
 
     fn answer(&mut self, effect: Effect) -> Option<Event> {
         match effect {
-            Effect::Inspect { unit } => {
-                Some(Event::Inspected { unit, finding: Finding::Met { prepare: Vec::new() } })
+            Effect::Inspect { unit, purpose, .. } => {
+                Some(Event::Inspected { unit, purpose, finding: Finding::Met { prepare: Vec::new() } })
             }
             Effect::Spawn { unit, role, .. } => {
                 self.next_pid += 1;
@@ -74,7 +74,8 @@ fn stopping_one_of_ten_thousand_units_costs_no_more_than_stopping_one_of_ten() {
         let units = vec![UnitId::from_index(5)];
         let stop = machine.request(2, Request::Stop { units: units.clone(), dependents: Dependents::Refuse });
         let start = machine.request(3, Request::Start { units: units.clone() });
-        let restart = machine.request(4, Request::Restart { units });
+        let (gate, how) = (Gate::Enforced, RestartHow::Together);
+        let restart = machine.request(4, Request::Restart { units, gate, how });
         costs.push([stop, start, restart]);
     }
     assert_eq!(costs[0], costs[1]);
@@ -98,7 +99,8 @@ fn a_unit_that_all_others_need_starts_and_stops_at_a_constant_cost_a_unit() {
     let mut machine = Machine::new((0..N_UNITS).map(star).collect());
     let up = machine.request(1, Request::Boot { units: machine.engine.ids().collect() });
     assert!(machine.all_are(Phase::Ready));
-    let restart = machine.request(2, Request::Restart { units: vec![UnitId::from_index(0)] });
+    let (gate, how) = (Gate::Enforced, RestartHow::Together);
+    let restart = machine.request(2, Request::Restart { units: vec![UnitId::from_index(0)], gate, how });
     assert!(machine.all_are(Phase::Ready));
     assert!(up.max(restart) < 40 * N_UNITS as u64, "up {up}, restart {restart}");
 }

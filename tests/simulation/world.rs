@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sexton::engine::{
-    Dependents, Effect, Engine, Event, Finding, Options, Request, RequestId, Role, Scope, Shutdown, UnitId,
+    Dependents, Effect, Engine, Event, Finding, Gate, Options, Purpose, Request, RequestId, RestartHow, Role,
+    Scope, Shutdown, UnitId,
 };
 use sexton::model::spawn::Cause;
 use sexton::model::unit::{Entry, Readiness};
@@ -171,7 +172,7 @@ impl World {
             let request = match self.chance.below(10) {
                 0..3 => Request::Start { units },
                 3..6 => Request::Stop { units, dependents },
-                6..8 => Request::Restart { units },
+                6..8 => Request::Restart { units, gate: Gate::Enforced, how: RestartHow::Together },
                 8 => Request::Reset { units },
                 _ => Request::Signal { units, signal: Signal::USR1 },
             };
@@ -228,7 +229,7 @@ impl World {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Inspect { unit } => self.inspect(unit),
+            Effect::Inspect { unit, purpose, .. } => self.inspect(unit, purpose),
             Effect::Spawn { unit, role, .. } => self.spawn(unit, role),
             Effect::AwaitReadiness { unit } => {
                 if !self.chance.percent(8) {
@@ -255,28 +256,23 @@ impl World {
             Effect::ClearGroup { unit, group, signal } => self.clear(unit, group, signal),
             Effect::SignalEverybody { signal } => self.signal_everybody(signal),
             Effect::Exit { .. } => self.over = true,
-            Effect::CleanUp { .. } | Effect::Reply { .. } | Effect::Changed { .. } => {}
+            Effect::Probe { unit } => self.answer(Event::Probed { unit, result: Ok(()) }),
+            _ => {}
         }
     }
 
-    fn inspect(&mut self, unit: UnitId) {
+    fn inspect(&mut self, unit: UnitId, purpose: Purpose) {
         let hooks = match &self.entries[unit.index()] {
             Entry::Unit(unit) => unit.program().map_or(0, |program| program.hooks.prepare.len()),
             Entry::Broken { .. } => 0,
         };
-        let event = match self.chance.below(100) {
-            0 | 1 => Event::Inspected { unit, finding: Finding::Unmet("'/x' does not exist".into()) },
-            2..5 => Event::Inspected { unit, finding: Finding::Skip("'/y' does not exist".into()) },
-            5 => {
-                let error = error(ExecStage::Directories, libc_errno(&mut self.chance));
-                Event::SpawnFailed { unit, role: Role::Main, error }
-            }
-            _ => {
-                let prepare = (0..hooks).map(|_| self.chance.percent(50)).collect();
-                Event::Inspected { unit, finding: Finding::Met { prepare } }
-            }
+        let finding = match self.chance.below(100) {
+            0 | 1 => Finding::Unmet("'/x' does not exist".into()),
+            2..5 => Finding::Skip("'/y' does not exist".into()),
+            5 => Finding::Failed(error(ExecStage::Directories, libc_errno(&mut self.chance))),
+            _ => Finding::Met { prepare: (0..hooks).map(|_| self.chance.percent(50)).collect() },
         };
-        self.answer(event);
+        self.answer(Event::Inspected { unit, purpose, finding });
     }
 
     fn spawn(&mut self, unit: UnitId, role: Role) {

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use crate::engine::fixture::{self, Draft};
 use crate::engine::{
-    Dependents, Effect, Engine, Event, Finding, Options, Outcome, Phase, Refusal, Request, RequestId, Role,
-    Scope, Shutdown, UnitId,
+    Dependents, Effect, Engine, Event, Finding, Gate, Options, Outcome, Phase, Purpose, Refusal, Request,
+    RequestId, RestartHow, Role, Scope, Shutdown, Trial, UnitId,
 };
 use crate::model::spawn::Cause;
 use crate::model::{ExecStage, ExitStatus, Moment, Pid, Signal, SpawnError};
@@ -91,11 +91,11 @@ impl Stage {
     fn perform(&mut self, effect: Effect) -> Option<Event> {
         self.log.extend(self.words(&effect));
         match effect {
-            Effect::Inspect { unit } if self.inspections == Answer::Promptly => {
+            Effect::Inspect { unit, purpose, .. } if self.inspections == Answer::Promptly => {
                 let hooks =
                     self.engine.unit(unit).unit().and_then(|u| u.program().map(|p| p.hooks.prepare.len()));
                 let prepare = vec![true; hooks.unwrap_or(0)];
-                Some(Event::Inspected { unit, finding: Finding::Met { prepare } })
+                Some(Event::Inspected { unit, purpose, finding: Finding::Met { prepare } })
             }
             Effect::Spawn { unit, role, .. } if self.spawns == Answer::Promptly => {
                 Some(self.spawned(unit, role))
@@ -118,7 +118,10 @@ impl Stage {
         let name = |unit: &UnitId| self.engine.unit(*unit).name().to_owned();
         Some(match effect {
             Effect::Changed { .. } => return None,
-            Effect::Inspect { unit } => format!("inspect {}", name(unit)),
+            Effect::Inspect { unit, purpose: Purpose::Start, .. } => format!("inspect {}", name(unit)),
+            Effect::Inspect { unit, purpose: Purpose::Trial, .. } => {
+                format!("inspect {} for trial", name(unit))
+            }
             Effect::Spawn { unit, role, .. } => format!("spawn {} {}", name(unit), short(*role)),
             Effect::AwaitReadiness { unit } => format!("await {}", name(unit)),
             Effect::AwaitPidFile { unit } => format!("await-pid-file {}", name(unit)),
@@ -127,6 +130,12 @@ impl Stage {
             Effect::Signal { unit, scope: Scope::Group, signal, .. } => {
                 format!("{signal} {} group", name(unit))
             }
+            Effect::SettleRenders { unit, verdict } => format!("renders {} {verdict:?}", name(unit)),
+            Effect::Probe { unit } => format!("probe {}", name(unit)),
+            Effect::ForgetProbe { unit } => format!("forget-probe {}", name(unit)),
+            Effect::Forget { unit } => format!("forget-id {}", unit.index()),
+            Effect::Exchanged { unit, with } => format!("exchanged {} {}", unit.index(), with.index()),
+            Effect::Progress { id, progress } => format!("progress {} {progress:?}", id.0),
             Effect::ClearGroup { unit, signal, .. } => format!("clear {} {signal}", name(unit)),
             Effect::CleanUp { unit, next } => format!("clean-up {} {next:?}", name(unit)),
             Effect::SignalEverybody { signal } => format!("everybody {signal}"),
@@ -150,6 +159,13 @@ impl Stage {
             Outcome::Failed { unit, failure, retry_in } => {
                 let retry = retry_in.map(|delay| format!(" (again in {delay:?})")).unwrap_or_default();
                 format!("failed: {} {}{retry}", name(*unit), failure.describe(&name))
+            }
+            Outcome::Aborted { unit, failure, undone } => {
+                format!("aborted: {} {}; undone {}", name(*unit), failure.describe(&name), undone.join(","))
+            }
+            Outcome::Abandoned { undone } => format!("abandoned; undone {}", undone.join(",")),
+            Outcome::RollStopped { done, left, because } => {
+                format!("roll stopped {} {}: {}", done.len(), left.len(), self.outcome(because))
             }
             Outcome::Replaced { by } => format!("replaced by {}", by.0),
             Outcome::ShuttingDown => "shutting-down".into(),
@@ -179,7 +195,11 @@ impl Stage {
     }
 
     pub(super) fn restart(&mut self, names: &str) -> Vec<String> {
-        self.request(Request::Restart { units: self.ids(names) })
+        self.request(Request::Restart {
+            units: self.ids(names),
+            gate: Gate::Enforced,
+            how: RestartHow::Together,
+        })
     }
 
     pub(super) fn reset(&mut self, names: &str) -> Vec<String> {
@@ -202,7 +222,7 @@ impl Stage {
     }
 
     pub(super) fn found(&mut self, name: &str, finding: Finding) -> Vec<String> {
-        self.feed(Event::Inspected { unit: self.id(name), finding });
+        self.feed(Event::Inspected { unit: self.id(name), purpose: Purpose::Start, finding });
         self.orders()
     }
 
@@ -246,6 +266,14 @@ fn short(role: Role) -> String {
         Role::PreStart(n) => format!("pre-start{n}"),
         Role::Main => "main".into(),
         Role::PostStart(n) => format!("post-start{n}"),
+        Role::ConfigTest => "configtest".into(),
+        Role::Trial(Trial::Condition) => "trial-condition".into(),
+        Role::Trial(Trial::Prepare(n)) => format!("trial-prepare{n}"),
+        Role::Trial(Trial::ConfigTest) => "trial-configtest".into(),
+        Role::Reload => "reload".into(),
+        Role::ReloadVerify => "reload-verify".into(),
+        Role::PreStop(n) => format!("pre-stop{n}"),
+        Role::Undo(n) => format!("undo{n}"),
         Role::StopCommand => "stop-command".into(),
         Role::PostStop(n) => format!("post-stop{n}"),
     }
