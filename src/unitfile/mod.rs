@@ -13,6 +13,7 @@
 pub mod diagnostic;
 pub mod document;
 pub mod lint;
+pub mod parts;
 pub mod pool;
 pub mod process;
 pub mod program;

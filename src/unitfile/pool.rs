@@ -71,13 +71,21 @@ impl Pool {
 /// The values of a kind that were read last.
 #[derive(Debug)]
 pub struct Recent<T> {
+    usual: Option<T>,
     values: Vec<T>,
     next: usize,
 }
 
 impl<T> Default for Recent<T> {
     fn default() -> Recent<T> {
-        Recent { values: Vec::new(), next: 0 }
+        Recent { usual: None, values: Vec::new(), next: 0 }
+    }
+}
+
+impl<T: Default + Clone> Recent<T> {
+    /// What holds where nothing is said.
+    pub fn usual(&mut self) -> T {
+        self.usual.get_or_insert_with(T::default).clone()
     }
 }
 

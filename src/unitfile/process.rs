@@ -1,5 +1,7 @@
 //! `[process]`: user, environment, limits.
 
+use std::rc::Rc;
+
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::nearest;
@@ -14,9 +16,9 @@ const MOST_CPUS: u32 = 1024;
 
 impl<'s> Reader<'_, 's> {
     /// Reads `[process]`.
-    pub fn process(&mut self, root: &DeTable<'s>) -> Process {
-        let Some((process, _)) = table(root, "process") else { return Process::default() };
-        Process {
+    pub fn process(&mut self, root: &DeTable<'s>) -> Rc<Process> {
+        let Some((process, _)) = table(root, "process") else { return self.pool.process.usual() };
+        let process = Process {
             user: process.get("user").and_then(|value| self.account(value)),
             group: process.get("group").and_then(|value| self.account(value)),
             groups: process
@@ -35,7 +37,8 @@ impl<'s> Reader<'_, 's> {
             stdin: process.get("stdin").and_then(|value| self.stdin(value)).unwrap_or_default(),
             limits: self.limits(process),
             pid_file: process.get("pid-file").and_then(|value| self.path(value)),
-        }
+        };
+        self.pool.process.share(Rc::new(process))
     }
 
     fn small(&mut self, table: &DeTable<'s>, key: &str, least: i64, most: i64) -> Option<i32> {

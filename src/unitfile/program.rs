@@ -22,23 +22,23 @@ impl<'s> Reader<'_, 's> {
     /// Reads all that a service or a task runs; `run` is its `[service]` or `[task]`.
     pub fn program(&mut self, root: &DeTable<'s>, run: &DeTable<'s>, at: &Span) -> Option<Rc<Program>> {
         let exec = self.must_command(run, at);
-        let process = self.process(root);
-        let require = self.require(root);
-        let dirs = self.dirs(root);
-        let hooks = self.hooks(root);
-        let ready = self.ready(root);
-        let stop = self.stop(root);
-        let restart = self.restart(root);
-        let log = self.log_target(root);
+        let process = self.part(|parts| &mut parts.process, |reader| reader.process(root));
+        let require = self.part(|parts| &mut parts.require, |reader| reader.require(root));
+        let dirs = self.part(|parts| &mut parts.dirs, |reader| reader.dirs(root));
+        let hooks = self.part(|parts| &mut parts.hooks, |reader| reader.hooks(root));
+        let ready = self.part(|parts| &mut parts.ready, |reader| reader.ready(root));
+        let stop = self.part(|parts| &mut parts.stop, |reader| reader.stop(root));
+        let restart = self.part(|parts| &mut parts.restart, |reader| reader.restart(root));
+        let log = self.part(|parts| &mut parts.log, |reader| reader.log_target(root));
         let program = Program {
             exec: exec?,
-            process: self.pool.process.share(Rc::new(process)),
-            require: self.pool.require.share(Rc::new(require)),
-            dirs: self.pool.dirs.share(dirs.into()),
-            hooks: self.pool.hooks.share(Rc::new(hooks)),
-            ready: self.pool.ready.share(Rc::new(ready)),
-            stop: self.pool.stop.share(Rc::new(stop)),
-            restart: self.pool.restart.share(Rc::new(restart)),
+            process,
+            require,
+            dirs,
+            hooks,
+            ready,
+            stop,
+            restart,
             configtest: None,
             reload: None,
             renders: Rc::new([]),
@@ -47,8 +47,8 @@ impl<'s> Reader<'_, 's> {
         Some(self.pool.program.share(Rc::new(program)))
     }
 
-    fn require(&mut self, root: &DeTable<'s>) -> Require {
-        let Some((require, _)) = table(root, "require") else { return Require::default() };
+    fn require(&mut self, root: &DeTable<'s>) -> Rc<Require> {
+        let Some((require, _)) = table(root, "require") else { return self.pool.require.usual() };
         let mut free_space = Vec::new();
         if let Some((sizes, _)) = table(require, "free-space") {
             for (path, size) in in_order(sizes) {
@@ -56,7 +56,7 @@ impl<'s> Reader<'_, 's> {
                 free_space.extend(text.zip(self.size(size)));
             }
         }
-        Require {
+        let require = Require {
             exists: self.paths(require, "exists"),
             readable: self.paths(require, "readable"),
             writable: self.paths(require, "writable"),
@@ -64,16 +64,17 @@ impl<'s> Reader<'_, 's> {
             executable: self.texts(require, "executable"),
             condition: self.command(require, "condition"),
             skip_unless_exists: self.paths(require, "skip-unless-exists"),
-        }
+        };
+        self.pool.require.share(Rc::new(require))
     }
 
-    fn dirs(&mut self, root: &DeTable<'s>) -> Vec<Directory> {
-        let Some((dirs, _)) = table(root, "dirs") else { return Vec::new() };
+    fn dirs(&mut self, root: &DeTable<'s>) -> Rc<[Directory]> {
+        let Some((dirs, _)) = table(root, "dirs") else { return self.pool.dirs.usual() };
         let mut list = Vec::new();
         for (kind, key, _) in DirectoryKind::ALL {
             list.extend(items(dirs, key).iter().filter_map(|item| self.directory(kind, item)));
         }
-        list
+        self.pool.dirs.share(list.into())
     }
 
     fn directory(&mut self, kind: DirectoryKind, item: &Value<'s>) -> Option<Directory> {
@@ -111,14 +112,15 @@ impl<'s> Reader<'_, 's> {
         Some(format!("{}/{path}", kind.root()))
     }
 
-    fn hooks(&mut self, root: &DeTable<'s>) -> Hooks {
-        Hooks {
+    fn hooks(&mut self, root: &DeTable<'s>) -> Rc<Hooks> {
+        let hooks = Hooks {
             prepare: self.hook_list(root, "prepare", OnFailure::Fail),
             pre_start: self.hook_list(root, "pre-start", OnFailure::Fail),
             post_start: self.hook_list(root, "post-start", OnFailure::Fail),
             post_stop: self.hook_list(root, "post-stop", OnFailure::Continue),
             pre_stop: Vec::new(),
-        }
+        };
+        self.pool.hooks.share(Rc::new(hooks))
     }
 
     fn hook_list(&mut self, root: &DeTable<'s>, key: &str, usual: OnFailure) -> Vec<Hook> {
@@ -139,9 +141,9 @@ impl<'s> Reader<'_, 's> {
         Some(Hook { exec: exec?, creates, timeout, on_failure, run_as })
     }
 
-    fn ready(&mut self, root: &DeTable<'s>) -> Ready {
+    fn ready(&mut self, root: &DeTable<'s>) -> Rc<Ready> {
+        let Some((keys, _)) = table(root, "ready") else { return self.pool.ready.usual() };
         let mut ready = Ready::default();
-        let Some((keys, _)) = table(root, "ready") else { return ready };
         ready.timeout = self.duration(keys, "timeout", SHORTEST).unwrap_or(ready.timeout);
         ready.interval = self.duration(keys, "interval", SHORTEST).unwrap_or(ready.interval);
         let mut ways: Vec<(&str, Span)> = Vec::new();
@@ -163,7 +165,7 @@ impl<'s> Reader<'_, 's> {
         if let (Some(value), None) = (keys.get("matches"), keys.get("exec")) {
             self.problems.error(&value.span(), "'matches' goes with 'exec', which is not there");
         }
-        ready
+        self.pool.ready.share(Rc::new(ready))
     }
 
     /// The way that one key of `[ready]` stands for.
@@ -207,9 +209,9 @@ impl<'s> Reader<'_, 's> {
         target
     }
 
-    fn stop(&mut self, root: &DeTable<'s>) -> Stop {
+    fn stop(&mut self, root: &DeTable<'s>) -> Rc<Stop> {
+        let Some((keys, _)) = table(root, "stop") else { return self.pool.stop.usual() };
         let mut stop = Stop::default();
-        let Some((keys, _)) = table(root, "stop") else { return stop };
         stop.exec = self.command(keys, "exec");
         stop.exec_timeout = self.duration(keys, "timeout", SHORTEST).unwrap_or(stop.exec_timeout);
         if let (Some(value), None) = (keys.get("timeout"), keys.get("exec")) {
@@ -232,7 +234,7 @@ impl<'s> Reader<'_, 's> {
         if keys.get("signals-ok").is_some_and(|value| value.get_ref().is_array()) {
             stop.signals_ok = items(keys, "signals-ok").iter().filter_map(|item| self.signal(item)).collect();
         }
-        stop
+        self.pool.stop.share(Rc::new(stop))
     }
 
     fn step(&mut self, item: &Value<'s>) -> Option<StopStep> {
@@ -248,9 +250,9 @@ impl<'s> Reader<'_, 's> {
         Some(StopStep { signal: signal?, wait: wait? })
     }
 
-    fn restart(&mut self, root: &DeTable<'s>) -> Restart {
+    fn restart(&mut self, root: &DeTable<'s>) -> Rc<Restart> {
+        let Some((keys, _)) = table(root, "restart") else { return self.pool.restart.usual() };
         let mut restart = Restart::default();
-        let Some((keys, _)) = table(root, "restart") else { return restart };
         restart.on = match self.choice(keys, "on", &["always", "failure", "never"]) {
             Some(0) => RestartOn::Always,
             Some(2) => RestartOn::Never,
@@ -272,7 +274,7 @@ impl<'s> Reader<'_, 's> {
         let limit = self.integer(keys, "limit", 0, 1_000_000).and_then(|limit| u32::try_from(limit).ok());
         restart.limit = limit.unwrap_or(restart.limit);
         restart.window = self.duration(keys, "window", SHORTEST).unwrap_or(restart.window);
-        restart
+        self.pool.restart.share(Rc::new(restart))
     }
 
     fn thousandths(&mut self, value: &Value<'s>) -> Option<u32> {

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Problems, Span, nearest};
 use super::document::Value;
+use super::parts::Parts;
 use super::pool::Pool;
 use super::substitute::{self, Dollar, Names};
 use crate::model::time;
@@ -24,6 +25,22 @@ pub struct Reader<'a, 's> {
     pub problems: &'a mut Problems<'s>,
     /// What other units have in common with this one.
     pub pool: &'a mut Pool,
+    /// What other instances of the same document have in common with this one.
+    pub parts: &'a mut Parts,
+    /// A `%` was met since this was last looked at.
+    pub uses_names: bool,
+}
+
+impl<'a, 's> Reader<'a, 's> {
+    /// A reader of the document that `parts` were kept of.
+    pub fn new(
+        names: &'a Names<'a>,
+        problems: &'a mut Problems<'s>,
+        pool: &'a mut Pool,
+        parts: &'a mut Parts,
+    ) -> Reader<'a, 's> {
+        Reader { names, problems, pool, parts, uses_names: false }
+    }
 }
 
 impl<'s> Reader<'_, 's> {
@@ -59,7 +76,10 @@ impl<'s> Reader<'_, 's> {
             return None;
         }
         match substitute::expand(text, self.names, dollar) {
-            Ok(text) => Some(text),
+            Ok(text) => {
+                self.uses_names |= matches!(text, Cow::Owned(_));
+                Some(text)
+            }
             Err(error) => {
                 let span = self.inside(span, error.offset, error.len);
                 self.problems.error_of_percent(&span, error.message, error.help);

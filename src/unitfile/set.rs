@@ -15,6 +15,7 @@ use super::{Files, Input, Loaded, UnitFile, document, resolve, schema};
 use crate::model::name::check_prefix;
 use crate::model::{Settings, UnitName};
 
+use super::parts::Parts;
 use super::pool::Pool;
 
 /// Instances that nothing but dependencies names are made up to this number: `needs = ["a@%i1", "a@%i2"]`
@@ -53,6 +54,7 @@ pub struct Template<'s> {
     file: &'s UnitFile,
     sources: &'s Sources,
     root: DeTable<'s>,
+    parts: Parts,
     known: Vec<String>,
     syntax_fails: bool,
     /// Where an instance had an error already: the next one has the same.
@@ -172,7 +174,8 @@ impl<'f> Set<'f> {
         };
         let mut draft = None;
         if !syntax_fails {
-            let mut reader = Reader { names: &names, problems: &mut problems, pool: &mut self.pool };
+            let mut parts = Parts::default();
+            let mut reader = Reader::new(&names, &mut problems, &mut self.pool, &mut parts);
             let origin = Origin { name: name.clone(), source: file.path.clone(), instance_file: None };
             draft = reader.unit(&root, origin);
         }
@@ -210,6 +213,7 @@ impl<'f> Set<'f> {
             sources,
             known: template::known_parameters(&root),
             root,
+            parts: Parts::default(),
             syntax_fails,
             seen: HashSet::new(),
             on_demand: 0,
@@ -257,16 +261,19 @@ impl<'f> Set<'f> {
                     let root = document::parse(&sources, &mut problems);
                     let syntax_fails = problems.end_of_syntax();
                     document::check(&root, schema::UNIT, &mut problems);
-                    self.instance_of(template, &root, problems, syntax_fails, &name, instance)
+                    let mut parts = Parts::default();
+                    self.instance_of(template, (&root, &mut parts), problems, syntax_fails, &name, instance)
                 }
                 Err(words) => Content::Broken(words),
             },
             false => {
-                let root = std::mem::take(&mut template.root);
+                let (root, mut parts) =
+                    (std::mem::take(&mut template.root), std::mem::take(&mut template.parts));
                 let problems = Problems::new(template.sources);
-                let content =
-                    self.instance_of(template, &root, problems, template.syntax_fails, &name, instance);
-                template.root = root;
+                let syntax_fails = template.syntax_fails;
+                let document = (&root, &mut parts);
+                let content = self.instance_of(template, document, problems, syntax_fails, &name, instance);
+                (template.root, template.parts) = (root, parts);
                 content
             }
         };
@@ -276,7 +283,7 @@ impl<'f> Set<'f> {
     fn instance_of<'s>(
         &mut self,
         template: &mut Template<'_>,
-        root: &DeTable<'s>,
+        (root, parts): (&DeTable<'s>, &mut Parts),
         mut problems: Problems<'s>,
         syntax_fails: bool,
         name: &UnitName,
@@ -295,7 +302,7 @@ impl<'f> Set<'f> {
         if !syntax_fails {
             let instance_file = instance.file.as_deref().map(|file| Rc::from(Path::new(file)));
             let origin = Origin { name: name.clone(), source: template.file.path.clone(), instance_file };
-            let mut reader = Reader { names: &names, problems: &mut problems, pool: &mut self.pool };
+            let mut reader = Reader::new(&names, &mut problems, &mut self.pool, parts);
             draft = reader.unit(root, origin);
         }
         let content = match (draft, problems.errors(), &template.broken) {
@@ -353,7 +360,8 @@ impl<'f> Set<'f> {
         let mut problems = Problems::new(template.sources);
         problems.rehearse();
         let origin = Origin { name: name.clone(), source: template.file.path.clone(), instance_file: None };
-        Reader { names: &names, problems: &mut problems, pool: &mut self.pool }.unit(&template.root, origin);
+        let mut parts = Parts::default();
+        Reader::new(&names, &mut problems, &mut self.pool, &mut parts).unit(&template.root, origin);
         let list = problems.into_list();
         if let (Some(first), None) = (list.first(), &template.broken) {
             template.broken = Some(first.in_one_line());
@@ -424,7 +432,8 @@ impl<'f> Set<'f> {
         problems.end_of_syntax();
         document::check(&root, schema::SETTINGS, &mut problems);
         let names = Names::default();
-        let answer = Reader { names: &names, problems: &mut problems, pool: &mut self.pool }.settings(&root);
+        let mut parts = Parts::default();
+        let answer = Reader::new(&names, &mut problems, &mut self.pool, &mut parts).settings(&root);
         self.diagnostics.extend(problems.into_list());
         answer
     }

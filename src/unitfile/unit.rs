@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use toml::de::DeTable;
 
-use super::diagnostic::Spot;
+use super::diagnostic::{Span, Spot};
 use super::read::{Reader, items, table};
 use crate::model::name::{check_instance, check_prefix};
-use crate::model::unit::Kind;
+use crate::model::unit::{Kind, Program};
 use crate::model::{Unit, UnitName};
 
 /// A unit whose dependencies are still words.
@@ -95,14 +95,9 @@ impl<'s> Reader<'_, 's> {
     /// Reads a whole unit. Nothing comes back when it cannot even be sketched; errors are in `problems` either way.
     pub fn unit(&mut self, root: &DeTable<'s>, origin: Origin) -> Option<Draft> {
         let clean = self.problems.errors() == 0;
-        let description = root.get("description").and_then(|value| self.plain(value)).unwrap_or_default();
-        let description = self.pool.line(&description);
-        let docs: Vec<String> = items(root, "docs")
-            .iter()
-            .filter_map(|item| self.plain(item).map(|text| text.into_owned()))
-            .collect();
-        let docs = self.pool.docs.share(docs.into());
-        let none = self.pool.names.share(Rc::from([]));
+        let description = self.part(|parts| &mut parts.description, |reader| reader.description(root));
+        let docs = self.part(|parts| &mut parts.docs, |reader| reader.docs(root));
+        let none = self.pool.names.usual();
         let dependencies = self.dependencies(root, &origin.name);
         let kind = self.kind(root, clean)?;
         let unit = Unit {
@@ -123,15 +118,31 @@ impl<'s> Reader<'_, 's> {
         Some(Draft { unit, dependencies })
     }
 
+    fn description(&mut self, root: &DeTable<'s>) -> Rc<str> {
+        let description = root.get("description").and_then(|value| self.plain(value)).unwrap_or_default();
+        self.pool.line(&description)
+    }
+
+    fn docs(&mut self, root: &DeTable<'s>) -> Rc<[String]> {
+        let docs = items(root, "docs").iter().filter_map(|item| Some(self.plain(item)?.into_owned()));
+        let docs = docs.collect();
+        self.pool.docs.share(docs)
+    }
+
+    /// All that a service or a task runs.
+    fn runs(&mut self, root: &DeTable<'s>, run: &DeTable<'s>, at: &Span) -> Option<Rc<Program>> {
+        self.part(|parts| &mut parts.program, |reader| reader.program(root, run, at))
+    }
+
     fn kind(&mut self, root: &DeTable<'s>, clean: bool) -> Option<Kind> {
         match (table(root, "service"), table(root, "task")) {
-            (Some((run, at)), None) => self.program(root, run, &at).map(Kind::Service),
+            (Some((run, at)), None) => self.runs(root, run, &at).map(Kind::Service),
             (None, Some((run, at))) => {
                 if let Some((_, at)) = table(root, "ready") {
                     self.problems
                         .error(&at, "a task is ready when it has exited with 0: [ready] says nothing here");
                 }
-                self.program(root, run, &at).map(Kind::Task)
+                self.runs(root, run, &at).map(Kind::Task)
             }
             (Some(_), Some((_, at))) => {
                 self.problems.error(&at, "a unit is a [service] or a [task], not both");

@@ -1,6 +1,7 @@
 //! Instances: from files, by name, by number and on demand; their parameters and their drop-ins.
 
 use super::*;
+use crate::model::unit::Program;
 
 const REDIS: &str = "[instances]\nfiles = \"/etc/redis/redis_*.conf\"\n[service]\nexec = [\"redis-server\", \"%f\", \"%i\"]\n";
 
@@ -198,4 +199,25 @@ fn instances_that_are_alike_share_what_they_have_in_common() {
             && Rc::ptr_eq(&program(3).process, &program(70).process)
     );
     assert!(Rc::ptr_eq(&units[3].source, &units[70].source));
+}
+
+#[test]
+fn what_instances_share_is_what_no_percent_and_no_drop_in_touches() {
+    let template = "[instances]\nnames = [\"a\", \"b\", \"c\"]\n[service]\nexec = [\"x\", \"%i\"]\n\
+         [process]\nenv = { ID = \"%i\" }\n[stop]\ncodes-ok = [1]\n[restart]\nlimit = 1\n";
+    let units = good(&[("x@.toml", template), ("x@b.d/1.toml", "[stop]\ncodes-ok = [2]\n")]);
+    let programs: Vec<&Program> = units.iter().map(|unit| unit.program().unwrap()).collect();
+    let [a, b, c] = programs[..] else { panic!("{units:?}") };
+    assert!(Rc::ptr_eq(&a.stop, &c.stop) && Rc::ptr_eq(&a.restart, &c.restart));
+    assert_eq!([a, b, c].map(|program| program.stop.codes_ok[0]), [1, 2, 1]);
+    assert_eq!([a, b, c].map(|program| program.process.env[0].1.to_string()), ["a", "b", "c"]);
+    assert_eq!([a, b, c].map(|program| program.exec.to_string()), ["x a", "x b", "x c"]);
+}
+
+#[test]
+fn an_error_in_what_instances_share_breaks_each_of_them() {
+    let text = "[instances]\ncount = 2\n[service]\nexec = [\"x\"]\n[restart]\ndelay = \"soon\"\n";
+    let loaded = load(&[("x@.toml", text)]);
+    assert!(loaded.entries.iter().all(|entry| matches!(entry, Entry::Broken { .. })), "{:?}", loaded.entries);
+    assert_eq!((loaded.entries.len(), loaded.diagnostics.len()), (2, 1));
 }
