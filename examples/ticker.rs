@@ -1,5 +1,6 @@
-//! The service of the benchmarks: writes one byte to a pipe, and waits. No part of what is shipped.
+//! The service of the benchmarks: writes one byte to a pipe, holds it, and waits. No part of what is shipped.
 //!
+//! It keeps the pipe open for as long as it lives, so that its reader sees when the last one has ended.
 //! It has no runtime, so that what is measured is who starts it and not how long it takes to start.
 
 #![no_main]
@@ -24,8 +25,6 @@ pub unsafe extern "C" fn main(count: c_int, words: *const *const c_char) -> c_in
     let fifo = unsafe { libc::open(path, libc::O_WRONLY | libc::O_CLOEXEC) };
     // SAFETY: one byte is read from a text of one byte; a closed descriptor is an error, not a danger.
     unsafe { libc::write(fifo, c"x".as_ptr().cast(), 1) };
-    // SAFETY: it closes what was opened above, or nothing.
-    unsafe { libc::close(fifo) };
     loop {
         // SAFETY: it waits for a signal and touches no memory.
         unsafe { libc::pause() };

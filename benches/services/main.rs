@@ -1,10 +1,13 @@
 //! How long sexton takes for 1, 100 and 1,000 services, and what it costs, beside a loop that does nothing else.
 //!
 //! ```text
-//!   cargo bench --bench services [-- --quick] [-- --strict]
+//!   cargo bench --bench services [-- --quick] [-- --only-services] [-- --strict]
 //! ```
 //!
-//! Both run as PID 1 of new namespaces and start the same service, which writes one byte to a pipe and waits.
+//! Both run as PID 1 of new namespaces and start the same service, which writes one byte to a pipe, holds the
+//! pipe and waits. `start` is from the exec until all have written; `stop` from TERM until nobody holds the pipe
+//! any more, which is until the last service has ended; `gone` from TERM until PID 1 itself has ended, its
+//! namespaces are taken down and its parent knows.
 //! Rounds alternate, so that whatever else the machine does befalls all of them; medians are printed.
 
 #![allow(
@@ -41,8 +44,17 @@ fn main() {
     let mut goals = Goals::new();
 
     println!(
-        "{:>8}  {:<18} {:>9} {:>7} {:>9} {:>7} {:>9} {:>12}",
-        "services", "", "start ms", "×floor", "stop ms", "×floor", "first ms", "private KiB"
+        "{:>8}  {:<18} {:>9} {:>7} {:>9} {:>7} {:>9} {:>7} {:>9} {:>12}",
+        "services",
+        "",
+        "start ms",
+        "×floor",
+        "stop ms",
+        "×floor",
+        "gone ms",
+        "×floor",
+        "first ms",
+        "private KiB"
     );
     let mut one = 0.0;
     for (count, rounds) in [(1, 21), (100, 11), (1000, 7)] {
@@ -54,8 +66,10 @@ fn main() {
             _ => {}
         }
     }
-    restarts(&bench, &subjects, if quick { 10 } else { 50 }, &mut goals);
-    orphans(&bench, &subjects, if quick { 1 } else { 5 }, &mut goals);
+    if !has("--only-services") {
+        restarts(&bench, &subjects, if quick { 10 } else { 50 }, &mut goals);
+        orphans(&bench, &subjects, if quick { 1 } else { 5 }, &mut goals);
+    }
     let resident: Vec<f64> = (0..3).map(|_| bench.resident_without_units()).collect();
     goals.at_most("KiB resident with no units", median(resident), 1024.0);
     goals.at_most("KiB of the binary", bench.binary_kib(), 1228.8);
@@ -80,15 +94,18 @@ fn print_rows(count: usize, rows: &[Row], goals: &mut Goals) -> f64 {
         floors.map(|row| row.median(of)).fold(f64::INFINITY, f64::min)
     };
     let (start_floor, stop_floor) = (floor(|m| m.start_ms), floor(|m| m.stop_ms));
+    let gone_floor = floor(|m| m.gone_ms);
     let mut private = 0.0;
     for row in rows {
         let (start, stop) = (row.median(|m| m.start_ms), row.median(|m| m.stop_ms));
+        let gone = row.median(|m| m.gone_ms);
         let (first, memory) = (row.median(|m| m.first_ms), row.median(|m| m.private_kib));
         println!(
-            "{count:>8}  {:<18} {start:>9.2} {:>7.2} {stop:>9.2} {:>7.2} {first:>9.3} {memory:>12.0}",
+            "{count:>8}  {:<18} {start:>9.2} {:>7.2} {stop:>9.2} {:>7.2} {gone:>9.2} {:>7.2} {first:>9.3} {memory:>12.0}",
             row.subject.name(),
             start / start_floor,
-            stop / stop_floor
+            stop / stop_floor,
+            gone / gone_floor
         );
         if row.subject.is_floor() {
             continue;

@@ -42,8 +42,10 @@ impl Subject {
 pub struct Measured {
     /// From exec until every service runs.
     pub start_ms: f64,
-    /// From TERM until PID 1 and all under it are gone.
+    /// From TERM until the last service has ended: nobody holds the pipe any more that each of them holds.
     pub stop_ms: f64,
+    /// From TERM until PID 1 itself is gone too, and its namespaces with it.
+    pub gone_ms: f64,
     /// From exec until the first service runs.
     pub first_ms: f64,
     /// Private dirty memory of PID 1 while all run.
@@ -95,12 +97,15 @@ impl Bench {
         run.await_bytes(count - 1);
         let all = monotonic_nanoseconds();
         let private_kib = rollup(run.pid1, "Private_Dirty:");
-        let stopped = Instant::now();
+        let told = Instant::now();
         run.signal(Signal::SIGTERM);
+        run.await_last();
+        let stop_ms = told.elapsed().as_secs_f64() * 1e3;
         run.wait();
         Measured {
             start_ms: (all - run.began()) / 1e6,
-            stop_ms: stopped.elapsed().as_secs_f64() * 1e3,
+            stop_ms,
+            gone_ms: told.elapsed().as_secs_f64() * 1e3,
             first_ms: (first - run.began()) / 1e6,
             private_kib,
         }
@@ -159,7 +164,10 @@ impl Bench {
     }
 
     fn start(&self, subject: Subject, count: usize, service: &[&str]) -> Run {
-        let pipe = OpenOptions::new().read(true).write(true).open(self.path("pipe")).expect("the pipe opens");
+        // Opened for both directions it waits for nobody, and then neither does the reader.
+        let open = |writes| OpenOptions::new().read(true).write(writes).open(self.path("pipe"));
+        let held = open(true).expect("the pipe opens");
+        let pipe = open(false).expect("the pipe opens");
         let mut words: Vec<String> =
             ["chamber", "--info", &self.path("pid1"), "--stamp", &self.path("stamp"), "--"]
                 .map(str::to_owned)
@@ -188,7 +196,7 @@ impl Bench {
             }
             std::thread::sleep(Duration::from_micros(200));
         };
-        Run { chamber, pid1, pipe, ahead: 0, stamp: self.path("stamp").into() }
+        Run { chamber, pid1, pipe, held: Some(held), ahead: 0, stamp: self.path("stamp").into() }
     }
 
     fn write_units(&self, subject: Subject, count: usize, service: &[&str]) {
@@ -239,6 +247,8 @@ struct Run {
     chamber: Child,
     pid1: Pid,
     pipe: File,
+    /// The pipe again, as one who could write to it: without it the reader would see its end before the first.
+    held: Option<File>,
     ahead: usize,
     stamp: PathBuf,
 }
@@ -251,6 +261,13 @@ impl Run {
             self.ahead += self.pipe.read(&mut buffer).expect("the pipe can be read");
         }
         self.ahead -= count;
+    }
+
+    /// Waits until nobody holds the pipe any more, which every service does for as long as it lives.
+    fn await_last(&mut self) {
+        self.held = None;
+        let mut buffer = [0; 4096];
+        while self.pipe.read(&mut buffer).expect("the pipe can be read") > 0 {}
     }
 
     fn began(&self) -> f64 {
