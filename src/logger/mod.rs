@@ -23,7 +23,8 @@ mod tails;
 mod tests;
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, OwnedFd};
 
 use crate::sys::{limits, signals};
 
@@ -44,6 +45,9 @@ pub fn main(control: OwnedFd, tails: Option<OwnedFd>) -> u8 {
     let surface = console::surface_of(&sink);
     let console = console::Console::new(sink, surface);
     let tails = tails.map(|fd| tails::Tails::new(File::from(fd)));
-    let ended = process::Logger::new(control, tails, console).and_then(|mut logger| logger.run());
+    // A thousand pipes are not closed one by one: they go with the process. Only the line to PID 1 is, when this
+    // returns, for that is how PID 1 learns that all is written.
+    let logger = process::Logger::new(control.as_fd(), tails, console).map(ManuallyDrop::new);
+    let ended = logger.and_then(|mut logger| logger.run());
     u8::from(ended.is_err())
 }

@@ -14,7 +14,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -27,11 +27,13 @@ use super::tails::Tails;
 use super::{OWN_NAME, Slot};
 use crate::sys::clock;
 use crate::sys::handover;
-use crate::sys::poll::{Interest, Poller, Readiness, Token};
+use crate::sys::poll::{EVENTS_PER_WAIT, Interest, Poller, Readiness, Token};
 
 const CONTROL: Token = Token::new(0, 0);
 const CONSOLE: Token = Token::new(1, 0);
 const PIPES: u8 = 2;
+/// How many pipes a wait tells of at least when as many are ready: the rest are the other two.
+const PIPES_PER_WAIT: usize = EVENTS_PER_WAIT - 2;
 
 /// Read at once from one pipe: as much as a pipe holds, so that each gets its turn.
 const CHUNK: usize = 64 * 1024;
@@ -69,9 +71,9 @@ enum Wish {
     Finish,
 }
 
-/// The logger.
-pub(super) struct Logger {
-    control: OwnedFd,
+/// The logger. Its end of the line to PID 1 is its starter's, who lets go of it when [`Logger::run`] is over.
+pub(super) struct Logger<'a> {
+    control: BorrowedFd<'a>,
     poller: Poller,
     console: Console,
     console_watched: bool,
@@ -83,10 +85,14 @@ pub(super) struct Logger {
     buffer: Vec<u8>,
 }
 
-impl Logger {
-    pub(super) fn new(control: OwnedFd, tails: Option<Tails>, console: Console) -> io::Result<Logger> {
+impl<'a> Logger<'a> {
+    pub(super) fn new(
+        control: BorrowedFd<'a>,
+        tails: Option<Tails>,
+        console: Console,
+    ) -> io::Result<Logger<'a>> {
         let poller = Poller::new()?;
-        poller.add(control.as_fd(), CONTROL, Interest::Read)?;
+        poller.add(control, CONTROL, Interest::Read)?;
         Ok(Logger {
             control,
             poller,
@@ -129,7 +135,7 @@ impl Logger {
         }
         let mut message = vec![0; MAX_MESSAGE];
         loop {
-            match handover::receive_with_fds(self.control.as_fd(), &mut message) {
+            match handover::receive_with_fds(self.control, &mut message) {
                 Ok((0, fds)) if fds.is_empty() => return Wish::Finish,
                 Ok((len, fds)) => {
                     let order = Order::decode(message.get(..len).unwrap_or_default());
@@ -153,10 +159,11 @@ impl Logger {
             Some(Order::Unwatch(slot)) => self.unwatch(slot),
             Some(Order::Ended(mut slots)) => {
                 slots.sort_unstable();
-                self.empty(&slots);
+                self.drain_ready();
+                self.each_of(&slots, Logger::end_line);
             }
             Some(Order::Flush(slot)) => {
-                self.empty(&[slot]);
+                self.each_of(&[slot], Logger::drain);
                 self.answer(Answer::Flushed(slot));
             }
             Some(Order::Say(text)) => {
@@ -216,17 +223,44 @@ impl Logger {
         }
     }
 
-    /// Reads what is in the pipes of these units, which are in order; a line without its end counts as one.
-    fn empty(&mut self, slots: &[Slot]) {
+    /// Does something with each pipe of these units, which are in order.
+    fn each_of(&mut self, slots: &[Slot], act: fn(&mut Self, usize)) {
         for place in 0..self.pipes.len() {
             let slot = self.pipes.get(place).and_then(Option::as_ref).map(|pipe| pipe.slot);
             if slot.is_some_and(|slot| slots.binary_search(&slot).is_ok()) {
-                self.drain(place);
+                act(self, place);
             }
         }
     }
 
+    /// Reads what is in all pipes by now. Only those that have something are touched: when a thousand services
+    /// end at once, most have nothing left to say.
+    fn drain_ready(&mut self) {
+        let mut ready = Vec::new();
+        // The kernel tells of those that are ready in turn: after so many waits it has told of each.
+        for _ in 0..=self.pipes.len() / PIPES_PER_WAIT {
+            if self.poller.wait(&mut ready, Some(Duration::ZERO)).is_err() {
+                return;
+            }
+            let places = ready.iter().filter(|ready| ready.token.class() == PIPES);
+            let mut n_drained = 0;
+            for readiness in places {
+                self.drain_unended(readiness.token.index() as usize);
+                n_drained += 1;
+            }
+            if n_drained == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Reads what is in a pipe; a line without its end counts as one.
     fn drain(&mut self, place: usize) {
+        self.drain_unended(place);
+        self.end_line(place);
+    }
+
+    fn drain_unended(&mut self, place: usize) {
         let mut total = 0;
         while let Progress::Read(count) = self.read_once(place) {
             total += count;
@@ -235,7 +269,6 @@ impl Logger {
             }
             self.write_console();
         }
-        self.end_line(place);
     }
 
     fn read_once(&mut self, place: usize) -> Progress {
@@ -295,7 +328,7 @@ impl Logger {
     fn send_answers(&mut self) {
         let mut interest = Interest::Read;
         while let Some(answer) = self.answers.front() {
-            match handover::send_with_fds(self.control.as_fd(), &answer.encode(), &[]) {
+            match handover::send_with_fds(self.control, &answer.encode(), &[]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     interest = Interest::ReadWrite;
                     break;
@@ -304,7 +337,7 @@ impl Logger {
                 Ok(()) | Err(_) => drop(self.answers.pop_front()),
             }
         }
-        let _ = self.poller.modify(self.control.as_fd(), CONTROL, interest); // It was added in `new`.
+        let _ = self.poller.modify(self.control, CONTROL, interest); // It was added in `new`.
     }
 
     /// Writes what the console takes, and waits on it for as long as it is full, not longer: one that hung up
@@ -324,17 +357,19 @@ impl Logger {
 
     /// The end: everything that was written by now is read, and the console gets a moment to take it.
     fn finish(&mut self) {
-        (0..self.pipes.len()).for_each(|place| self.drain(place));
+        self.drain_ready();
+        (0..self.pipes.len()).for_each(|place| self.end_line(place));
         let deadline = clock::now() + LAST_WORDS;
         let mut ready = Vec::new();
-        self.pipes.clear();
-        let _ = self.poller.remove(self.control.as_fd()); // Nothing is heard any more.
+        let _ = self.poller.remove(self.control); // Nothing is heard any more.
         loop {
             self.write_console();
             let now = clock::now();
             if self.console.is_drained() || self.console.flow() != Flow::Blocked || now >= deadline {
                 return;
             }
+            // What is still written, and who hung up, would end the wait at once.
+            self.pipes.clear();
             if self.poller.wait(&mut ready, Some(deadline.since(now))).is_err() {
                 return;
             }

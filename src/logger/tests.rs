@@ -53,7 +53,7 @@ impl House {
         let control = parts.control.try_clone_to_owned().unwrap();
         let tails = Tails::new(File::from(parts.tails.unwrap().try_clone_to_owned().unwrap()));
         self.loggers.push(std::thread::spawn(move || {
-            Logger::new(control, Some(tails), Console::new(sink, Surface::Plain))?.run()
+            Logger::new(control.as_fd(), Some(tails), Console::new(sink, Surface::Plain))?.run()
         }));
         self.pipes.attached(Pid::new(7).unwrap(), &self.poller, now()).unwrap();
         BufReader::new(reader)
@@ -303,7 +303,7 @@ fn nothing_on_the_line_harms_the_logger() {
     let sink = Sink::of(File::create("/dev/null").unwrap(), "/dev/null");
     let tails = Tails::create(4).unwrap();
     let logger = std::thread::spawn(move || {
-        Logger::new(far, Some(tails), Console::new(sink, Surface::Coloured))?.run()
+        Logger::new(far.as_fd(), Some(tails), Console::new(sink, Surface::Coloured))?.run()
     });
     let (reader, _writer) = io::pipe().unwrap();
     for _ in 0..3_000 {

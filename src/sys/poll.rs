@@ -16,8 +16,9 @@ use std::time::Duration;
 use super::call;
 
 /// How many events one wait brings at most; the rest comes with the next. It bounds the stack that a wait
-/// needs and how long the loop is kept from its other work.
-const EVENTS_PER_WAIT: usize = 64;
+/// needs and how long the loop is kept from its other work. Those that are still ready then come after those
+/// that were not told of yet.
+pub const EVENTS_PER_WAIT: usize = 64;
 
 /// What a descriptor is known by: a class of descriptors and a place in that class's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
