@@ -372,6 +372,12 @@ impl LogPipes {
         self.link.pid()
     }
 
+    /// After [`LogPipes::finish`]: has the logger written out what there was, or is there none that could? It
+    /// hangs up when it has, and what is left of its end needs nobody.
+    pub fn is_finished(&self) -> bool {
+        self.link.pid().is_none() || (self.end == End::Told && self.link.is_hung_up())
+    }
+
     /// The logger ended and was reaped. What it had not read is still in the pipes.
     pub fn logger_died(&mut self, poller: &Poller, now: Moment) {
         self.link.died(poller, now);

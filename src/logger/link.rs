@@ -88,6 +88,11 @@ impl Link {
         }
     }
 
+    /// Has it let go of its end, and not been reaped?
+    pub(super) fn is_hung_up(&self) -> bool {
+        matches!(self.state, State::HungUp { .. })
+    }
+
     /// Makes the two ends; answers the logger's.
     pub(super) fn prepare(&mut self) -> io::Result<BorrowedFd<'_>> {
         let (near, far) = socket::pair()?;

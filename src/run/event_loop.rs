@@ -88,6 +88,7 @@ impl Init {
             self.engine.next_deadline(),
             self.watcher.next_deadline(),
             self.logs.next_deadline(),
+            self.children.next_deadline(),
             self.server.as_ref().and_then(|server| server.next_deadline()),
             self.farewell,
         ];
@@ -98,6 +99,7 @@ impl Init {
         if self.engine.next_deadline().is_some_and(|deadline| deadline <= self.now) {
             self.events.push_back(Event::Tick);
         }
+        self.wake_overdue();
         self.tick_watcher();
         let mut seen = Vec::new();
         self.logs.tick(self.now, &mut seen);

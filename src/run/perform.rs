@@ -10,12 +10,14 @@ use crate::engine::{
 use crate::model::spawn::Cause;
 use crate::model::unit::{Hook, Keep, Program, Readiness, ReloadBy};
 use crate::model::{Account, Command, ExecStage, Pid, Signal, SpawnError, Text, Unit};
-use crate::sys::{clock, dirs, kill};
+use crate::sys::kill::{self, Reached};
+use crate::sys::{clock, dirs};
 
-use super::children::Owner;
+use super::children::{Owner, Told};
 use super::ending::ending;
 use super::event_loop::slot;
 use super::launch::{Launch, Part};
+use super::place::Place;
 use super::{Init, inspect, launch};
 
 impl Init {
@@ -48,9 +50,7 @@ impl Init {
             Effect::AwaitReadiness { unit } => self.await_readiness(unit),
             Effect::AwaitPidFile { unit } => self.await_pid_file(unit),
             Effect::ForgetReadiness { unit } => self.forget_readiness(unit),
-            Effect::Signal { unit: _, pid, scope, signal } => {
-                let _ = send(pid, scope, signal); // A process that is gone is no error.
-            }
+            Effect::Signal { unit, pid, scope, signal } => self.signal(unit, pid, scope, signal),
             Effect::ClearGroup { unit, group, signal } => self.clear_group(unit, group, signal),
             Effect::CleanUp { unit, next } => self.clean_up(unit, next),
             Effect::SignalEverybody { signal } => self.signal_everybody(signal),
@@ -123,6 +123,24 @@ impl Init {
         self.engine.unit(id).unit().cloned().ok_or_else(nothing_to_run)
     }
 
+    /// A process that is gone is no error. One that is told to end gets its CONT only if it is still there after
+    /// a moment ([`Init::wake_overdue`]); everybody else gets it at once.
+    fn signal(&mut self, unit: UnitId, pid: Pid, scope: Scope, signal: Signal) {
+        let is_end = scope == Scope::Process && self.engine.unit(unit).phase() == Phase::Stopping;
+        if is_end && wants_cont(signal) && self.children.told_to_end(pid, self.now) == Told::Noted {
+            let _ = kill::process(pid, signal); // As said above.
+        } else {
+            let _ = send(pid, scope, signal); // As said above.
+        }
+    }
+
+    /// Who was told to end and is still there may be stopped, and then has not acted on it yet.
+    pub(super) fn wake_overdue(&mut self) {
+        for pid in self.children.overdue(self.now) {
+            let _ = kill::process(pid, Signal::CONT); // It is not reaped, so it is nobody else's number.
+        }
+    }
+
     /// What is left of a group is told to end. Most groups are empty by then, and their unit goes on at once.
     fn clear_group(&mut self, unit: UnitId, group: Pid, signal: Signal) {
         // What may not be signalled may still be there; only what is not there is gone.
@@ -153,14 +171,17 @@ impl Init {
     }
 
     fn signal_everybody(&mut self, signal: Signal) {
-        let spared = self.spared();
-        // Nobody there to be signalled is what is hoped for.
-        let _ = kill::everybody(signal, &spared);
-        if signal != Signal::KILL {
-            let _ = kill::everybody(Signal::CONT, &spared); // As above.
+        match kill::everybody(signal, &self.spared()) {
+            // What is hoped for.
+            Ok(Reached::Nobody) => {
+                self.is_emptying = false;
+                self.events.push_back(Event::NobodyLeft);
+            }
+            Ok(Reached::Somebody) | Err(_) => {
+                self.is_emptying = true;
+                self.look_at_groups();
+            }
         }
-        self.is_emptying = true;
-        self.look_at_groups();
     }
 
     fn anybody_left(&self) -> bool {
@@ -199,15 +220,16 @@ impl Init {
         let reason =
             failure.map(|failure| failure.describe(&|unit| self.engine.unit(unit).name().to_string()));
         let view = self.engine.unit(unit);
-        let (name, main_pid) = (view.name().to_string(), view.main_pid().map(Pid::get));
-        if let Some(line) = super::words::change(&name, from, to, main_pid, reason.as_deref()) {
-            self.say(&line);
+        let main_pid = view.main_pid().map(Pid::get);
+        if let Some(line) = super::words::change(view.name(), from, to, main_pid, reason.as_deref()) {
+            self.logs.message(&line, self.now);
         }
         let Some(server) = &mut self.server else { return };
         let subscribers = server.subscribers();
         if subscribers.is_empty() {
             return;
         }
+        let name = self.engine.unit(unit).name().to_string();
         let event = UnitEvent {
             time_usec: clock::wall_usec(),
             unit: name,
@@ -236,7 +258,13 @@ impl Init {
     pub(super) fn ended(&mut self) -> Option<super::ending::Ending> {
         let ending = self.ending?;
         let is_late = self.farewell.is_some_and(|farewell| farewell <= self.now);
-        (is_late || self.logs.logger_pid().is_none()).then_some(ending)
+        let is_over = match self.place {
+            // Whoever reaps in sexton's stead is spared a process that it never heard of.
+            Place::Child => self.logs.logger_pid().is_none(),
+            // What is left of the logger goes with sexton.
+            Place::Container | Place::Machine => self.logs.is_finished(),
+        };
+        (is_late || is_over).then_some(ending)
     }
 
     fn answer(&mut self, id: crate::engine::RequestId, outcome: Outcome) {
@@ -261,10 +289,14 @@ fn send(pid: Pid, scope: Scope, signal: Signal) -> std::io::Result<()> {
         Scope::Group => kill::group(pid, signal),
     };
     deliver(signal)?;
-    if matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT | Signal::HUP) {
+    if wants_cont(signal) {
         let _ = deliver(Signal::CONT); // It ended in between.
     }
     Ok(())
+}
+
+fn wants_cont(signal: Signal) -> bool {
+    matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT | Signal::HUP)
 }
 
 /// What a role runs, and as whom.

@@ -38,16 +38,25 @@ pub fn group_exists(group: Pid) -> bool {
     exists(-group.get())
 }
 
+/// Whom [`everybody`] reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// Somebody was there; it may have ended since, or be a zombie that nobody has reaped.
+    Somebody,
+    /// Nobody was there.
+    Nobody,
+}
+
 /// Sends a signal to everybody who is left but sexton itself and those in `spared`; CONT follows it, so that
 /// stopped processes can act on it. Nobody left is no error.
-pub fn everybody(signal: Signal, spared: &[Pid]) -> io::Result<()> {
+pub fn everybody(signal: Signal, spared: &[Pid]) -> io::Result<Reached> {
     let answer = if is_pid_1() && (spared.is_empty() || !processes::are_visible()) {
         broadcast(signal)
     } else {
         walk(signal, spared)
     };
     match answer {
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(Reached::Nobody),
         answer => answer,
     }
 }
@@ -61,13 +70,16 @@ pub fn anybody_left(spared: &[Pid]) -> bool {
     }
 }
 
-fn broadcast(signal: Signal) -> io::Result<()> {
+fn broadcast(signal: Signal) -> io::Result<Reached> {
     send(-1, signal.number())?;
-    if wants_cont(signal) { send(-1, libc::SIGCONT) } else { Ok(()) }
+    if wants_cont(signal) {
+        let _ = send(-1, libc::SIGCONT); // All of them ended in between.
+    }
+    Ok(Reached::Somebody)
 }
 
 /// Signals each process once, however often it is seen.
-fn walk(signal: Signal, spared: &[Pid]) -> io::Result<()> {
+fn walk(signal: Signal, spared: &[Pid]) -> io::Result<Reached> {
     let mut reached = BTreeSet::new();
     for _ in 0..ROUNDS {
         let new: Vec<Pid> = targets(spared)?.into_iter().filter(|pid| reached.insert(*pid)).collect();
@@ -82,7 +94,7 @@ fn walk(signal: Signal, spared: &[Pid]) -> io::Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(if reached.is_empty() { Reached::Nobody } else { Reached::Somebody })
 }
 
 /// Whom a walk reaches now: everybody as PID 1, the descendants as anybody else.

@@ -136,6 +136,17 @@ fn a_stopped_process_can_act_on_the_signal_that_ends_it() {
 }
 
 #[test]
+fn a_stopped_process_ends_promptly_when_its_unit_is_stopped() {
+    let machine = Plan::new().daemon("x", "notify READY=1 wait", "[ready]\nnotify = true\n").up();
+    machine.await_state("x", "ready");
+    machine.kill("x", Signal::SIGSTOP);
+    let began = Instant::now();
+    machine.sexton(&["stop", "x"]).expect(0);
+    // Without CONT it would be there until KILL comes, after 90 seconds.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
 fn stragglers_that_left_their_group_get_term_and_time() {
     let mut machine = Plan::new()
         .daemon("x", "child @DIR@/child escape @DIR@/escaped wait", "")
