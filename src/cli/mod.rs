@@ -78,9 +78,14 @@ fn ask(global: &Global, question: &Ask) -> Exit {
                 talk.change(&Method::Start { units: units.names(), no_wait: *no_wait })
             }
             Ask::Stop(StopArgs { units, cascade }) => {
-                talk.change(&Method::Stop { units: units.names(), cascade: *cascade })
+                talk.change(&Method::Stop { units: units.names(), cascade: *cascade, no_wait: false })
             }
-            Ask::Restart(units) => talk.change(&Method::Restart { units: units.names() }),
+            Ask::Restart(units) => talk.change(&Method::Restart {
+                units: units.names(),
+                rolling: false,
+                skip_configtest: false,
+                no_wait: false,
+            }),
             Ask::Signal(SignalArgs { signal, units }) => {
                 talk.change(&Method::Signal { units: units.names(), signal: *signal })
             }

@@ -108,7 +108,10 @@ impl fmt::Display for MethodError {
                 write!(f, "the parameter '{parameter}' is missing, unknown or of another type")
             }
             MethodError::PermissionDenied => {
-                write!(f, "permission denied; root, sexton's own user and its control group may do this")
+                write!(
+                    f,
+                    "permission denied; root and sexton's own user may do this, and all but skip a configtest its control group"
+                )
             }
             MethodError::ExpectedMore => write!(f, "this method must be called with 'more'"),
             MethodError::NoSuchUnit { name, nearest: Some(nearest) } => {
@@ -163,7 +166,7 @@ pub(super) mod tests {
                 "there is no method 'x'",
                 "this sexton does not do 'x'",
                 "the parameter 'x' is missing, unknown or of another type",
-                "permission denied; root, sexton's own user and its control group may do this",
+                "permission denied; root and sexton's own user may do this, and all but skip a configtest its control group",
                 "this method must be called with 'more'",
                 "there is no unit 'x'; did you mean 'y'?",
                 "there is no unit 'x'",

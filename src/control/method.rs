@@ -2,6 +2,12 @@
 //!
 //! A parameter that is missing, that nobody knows or that is of another type refuses the call, by name:
 //! a client that misspells `cascade` shall not find out from what happens.
+//!
+//! ```text
+//!   Start, Stop, Restart, Reload, Sync, Scale     a change: answered by a Report, with `more` by its progress first
+//!   Plan(change)                                  the same parameters, nothing is done
+//!   Abandon                                       gives up the change that this connection waits for
+//! ```
 
 use serde_json::{Map, Value};
 
@@ -45,11 +51,54 @@ pub enum Method {
         units: Vec<String>,
         /// Together with what needs them.
         cascade: bool,
+        /// Answer at once.
+        no_wait: bool,
     },
-    /// Take units down and bring them up again.
+    /// Test, take units down and bring them up again.
     Restart {
         /// Names or patterns.
         units: Vec<String>,
+        /// One after the other.
+        rolling: bool,
+        /// Without a configtest.
+        skip_configtest: bool,
+        /// Answer at once.
+        no_wait: bool,
+    },
+    /// Test, and have units read their configuration again.
+    Reload {
+        /// Names or patterns.
+        units: Vec<String>,
+        /// Without a configtest.
+        skip_configtest: bool,
+        /// Answer at once.
+        no_wait: bool,
+    },
+    /// Read the unit files again and do what follows from the difference.
+    Sync {
+        /// Without a configtest.
+        skip_configtest: bool,
+        /// Answer at once.
+        no_wait: bool,
+    },
+    /// Give a template of counted instances another number of them.
+    Scale {
+        /// The template: `web@`.
+        unit: String,
+        /// How many.
+        count: u32,
+        /// Without a configtest.
+        skip_configtest: bool,
+        /// Answer at once.
+        no_wait: bool,
+    },
+    /// Give up what this connection waits for, as long as nothing was stopped for it. It is served at once, before
+    /// the answer to that.
+    Abandon,
+    /// What a change would do; answered by a [`PlanReport`](super::wire::PlanReport).
+    Plan {
+        /// `Start`, `Stop`, `Restart`, `Reload`, `Sync` or `Scale`.
+        change: Box<Method>,
     },
     /// Forget failures and counts of restarts.
     Reset {
@@ -113,6 +162,11 @@ impl Method {
             Method::Start { .. } => "Start",
             Method::Stop { .. } => "Stop",
             Method::Restart { .. } => "Restart",
+            Method::Reload { .. } => "Reload",
+            Method::Sync { .. } => "Sync",
+            Method::Scale { .. } => "Scale",
+            Method::Abandon => "Abandon",
+            Method::Plan { .. } => "Plan",
             Method::Reset { .. } => "Reset",
             Method::Signal { .. } => "Signal",
             Method::Events => "Events",
@@ -120,21 +174,36 @@ impl Method {
         }
     }
 
-    /// What a peer must be allowed to, to call it.
+    /// What a peer must be allowed to, to call it. A configtest is skipped by those alone who could also take it out
+    /// of the unit file.
     pub fn access(&self) -> Access {
         match self {
             Method::Status
             | Method::List { .. }
             | Method::Show { .. }
             | Method::Why { .. }
+            | Method::Plan { .. }
             | Method::Events => Access::Read,
+            Method::Restart { skip_configtest: true, .. }
+            | Method::Reload { skip_configtest: true, .. }
+            | Method::Sync { skip_configtest: true, .. }
+            | Method::Scale { skip_configtest: true, .. } => Access::Own,
             Method::Start { .. }
             | Method::Stop { .. }
             | Method::Restart { .. }
+            | Method::Reload { .. }
+            | Method::Sync { .. }
+            | Method::Scale { .. }
+            | Method::Abandon
             | Method::Reset { .. }
             | Method::Signal { .. }
             | Method::Shutdown { .. } => Access::Change,
         }
+    }
+
+    /// Is it told that its configtests are skipped?
+    pub fn skips_configtest(&self) -> bool {
+        self.access() == Access::Own
     }
 
     /// Reads a call. `name` is without the interface.
@@ -145,55 +214,141 @@ impl Method {
             "List" => Method::List { units: given.optional("units", strings)? },
             "Show" => Method::Show { unit: given.required("unit", string)? },
             "Why" => Method::Why { unit: given.required("unit", string)? },
-            "Start" => Method::Start { units: given.units()?, no_wait: given.flag("noWait")? },
-            "Stop" => Method::Stop { units: given.units()?, cascade: given.flag("cascade")? },
-            "Restart" => Method::Restart { units: given.units()? },
+            "Abandon" => Method::Abandon,
+            "Plan" => {
+                let action = given.required("action", string)?;
+                let word_of = |name: &str| name.to_ascii_lowercase();
+                let planned = CHANGES.into_iter().find(|(_, name)| word_of(name) == action);
+                let (planned, _) = planned.ok_or_else(|| invalid("action"))?;
+                Method::Plan { change: Box::new(given.change(planned)?) }
+            }
             "Reset" => Method::Reset { units: given.units()? },
             "Signal" => Method::Signal { units: given.units()?, signal: given.signal()? },
             "Events" => Method::Events,
             "Shutdown" => Method::Shutdown { how: given.required("how", shutdown_kind)? },
-            _ => return Err(MethodError::MethodNotFound(name.to_owned())),
+            name => {
+                let change = CHANGES.into_iter().find(|(_, known)| *known == name);
+                let (change, _) = change.ok_or_else(|| MethodError::MethodNotFound(name.to_owned()))?;
+                let no_wait = given.flag("noWait")?;
+                given.change(change)?.without_waiting(no_wait)
+            }
         };
         given.end()?;
         Ok(method)
     }
 
+    fn without_waiting(mut self, wish: bool) -> Method {
+        match &mut self {
+            Method::Start { no_wait, .. }
+            | Method::Stop { no_wait, .. }
+            | Method::Restart { no_wait, .. }
+            | Method::Reload { no_wait, .. }
+            | Method::Sync { no_wait, .. }
+            | Method::Scale { no_wait, .. } => *no_wait = wish,
+            Method::Status
+            | Method::List { .. }
+            | Method::Show { .. }
+            | Method::Why { .. }
+            | Method::Abandon
+            | Method::Plan { .. }
+            | Method::Reset { .. }
+            | Method::Signal { .. }
+            | Method::Events
+            | Method::Shutdown { .. } => {}
+        }
+        self
+    }
+
     /// Its parameters on the wire; those at their default are left out.
     pub fn parameters(&self) -> Map<String, Value> {
-        let mut given = Map::new();
-        let mut add = |name: &str, value: Value| {
-            given.insert(name.to_owned(), value);
-        };
+        let mut given = Given(Map::new());
         match self {
-            Method::Status | Method::Events | Method::List { units: None } => {}
-            Method::List { units: Some(units) } | Method::Restart { units } | Method::Reset { units } => {
-                add("units", names(units));
-            }
-            Method::Show { unit } | Method::Why { unit } => add("unit", Value::String(unit.clone())),
+            Method::Status | Method::Events | Method::Abandon | Method::List { units: None } => {}
+            Method::List { units: Some(units) } | Method::Reset { units } => given.units(units),
+            Method::Show { unit } | Method::Why { unit } => given.text("unit", unit),
             Method::Start { units, no_wait } => {
-                add("units", names(units));
-                if *no_wait {
-                    add("noWait", Value::Bool(true));
-                }
+                given.units(units);
+                given.flag("noWait", *no_wait);
             }
-            Method::Stop { units, cascade } => {
-                add("units", names(units));
-                if *cascade {
-                    add("cascade", Value::Bool(true));
-                }
+            Method::Stop { units, cascade, no_wait } => {
+                given.units(units);
+                given.flag("cascade", *cascade);
+                given.flag("noWait", *no_wait);
+            }
+            Method::Restart { units, rolling, skip_configtest, no_wait } => {
+                given.units(units);
+                given.flag("rolling", *rolling);
+                given.flag("skipConfigtest", *skip_configtest);
+                given.flag("noWait", *no_wait);
+            }
+            Method::Reload { units, skip_configtest, no_wait } => {
+                given.units(units);
+                given.flag("skipConfigtest", *skip_configtest);
+                given.flag("noWait", *no_wait);
+            }
+            Method::Sync { skip_configtest, no_wait } => {
+                given.flag("skipConfigtest", *skip_configtest);
+                given.flag("noWait", *no_wait);
+            }
+            Method::Scale { unit, count, skip_configtest, no_wait } => {
+                given.text("unit", unit);
+                given.0.insert("count".to_owned(), Value::from(*count));
+                given.flag("skipConfigtest", *skip_configtest);
+                given.flag("noWait", *no_wait);
+            }
+            Method::Plan { change } => {
+                given.0 = change.parameters();
+                given.0.remove("noWait");
+                given.text("action", &change.name().to_ascii_lowercase());
             }
             Method::Signal { units, signal } => {
-                add("units", names(units));
-                add("signal", Value::String(signal.to_string()));
+                given.units(units);
+                given.text("signal", &signal.to_string());
             }
-            Method::Shutdown { how } => add("how", Value::String(how.as_str().to_owned())),
+            Method::Shutdown { how } => given.text("how", how.as_str()),
         }
-        given
+        given.0
     }
 }
 
-fn names(units: &[String]) -> Value {
-    Value::Array(units.iter().cloned().map(Value::String).collect())
+/// What can be planned as well as done.
+#[derive(Clone, Copy)]
+enum Change {
+    Start,
+    Stop,
+    Restart,
+    Reload,
+    Sync,
+    Scale,
+}
+
+/// Every change, with the name of its method; in a plan that stands in lower case.
+const CHANGES: [(Change, &str); 6] = [
+    (Change::Start, "Start"),
+    (Change::Stop, "Stop"),
+    (Change::Restart, "Restart"),
+    (Change::Reload, "Reload"),
+    (Change::Sync, "Sync"),
+    (Change::Scale, "Scale"),
+];
+
+/// The parameters of a call that is being written.
+struct Given(Map<String, Value>);
+
+impl Given {
+    fn text(&mut self, name: &str, text: &str) {
+        self.0.insert(name.to_owned(), Value::String(text.to_owned()));
+    }
+
+    fn flag(&mut self, name: &str, flag: bool) {
+        if flag {
+            self.0.insert(name.to_owned(), Value::Bool(true));
+        }
+    }
+
+    fn units(&mut self, units: &[String]) {
+        self.0.insert("units".to_owned(), units.iter().cloned().map(Value::String).collect());
+    }
 }
 
 /// The parameters of a call that nobody has taken yet.
@@ -219,6 +374,33 @@ impl Parameters {
     /// At least one unit: a script whose list came out empty shall hear of it.
     fn units(&mut self) -> Result<Vec<String>, MethodError> {
         self.required("units", |value| strings(value).filter(|units| !units.is_empty()))
+    }
+
+    /// What a change and the plan of one have in common.
+    fn change(&mut self, change: Change) -> Result<Method, MethodError> {
+        let no_wait = false;
+        Ok(match change {
+            Change::Start => Method::Start { units: self.units()?, no_wait },
+            Change::Stop => Method::Stop { units: self.units()?, cascade: self.flag("cascade")?, no_wait },
+            Change::Restart => Method::Restart {
+                units: self.units()?,
+                rolling: self.flag("rolling")?,
+                skip_configtest: self.flag("skipConfigtest")?,
+                no_wait,
+            },
+            Change::Reload => Method::Reload {
+                units: self.units()?,
+                skip_configtest: self.flag("skipConfigtest")?,
+                no_wait,
+            },
+            Change::Scale => Method::Scale {
+                unit: self.required("unit", string)?,
+                count: self.required("count", count)?,
+                skip_configtest: self.flag("skipConfigtest")?,
+                no_wait,
+            },
+            Change::Sync => Method::Sync { skip_configtest: self.flag("skipConfigtest")?, no_wait },
+        })
     }
 
     fn flag(&mut self, name: &str) -> Result<bool, MethodError> {
@@ -253,93 +435,14 @@ fn strings(value: Value) -> Option<Vec<String>> {
     }
 }
 
+fn count(value: Value) -> Option<u32> {
+    value.as_u64().and_then(|count| u32::try_from(count).ok())
+}
+
 fn shutdown_kind(value: Value) -> Option<ShutdownKind> {
     let text = string(value)?;
     ShutdownKind::ALL.into_iter().find(|kind| kind.as_str() == text)
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use serde_json::json;
-
-    /// Every method at least once, with each of its parameters.
-    pub(in crate::control) fn every_method() -> Vec<Method> {
-        let unit = || "web".to_owned();
-        let units = || vec![unit(), "redis@*".to_owned()];
-        let mut methods = vec![
-            Method::Status,
-            Method::List { units: None },
-            Method::List { units: Some(units()) },
-            Method::Show { unit: unit() },
-            Method::Why { unit: unit() },
-            Method::Start { units: units(), no_wait: false },
-            Method::Start { units: units(), no_wait: true },
-            Method::Stop { units: units(), cascade: false },
-            Method::Stop { units: units(), cascade: true },
-            Method::Restart { units: units() },
-            Method::Reset { units: units() },
-            Method::Signal { units: units(), signal: Signal::HUP },
-            Method::Events,
-        ];
-        methods.extend(ShutdownKind::ALL.map(|how| Method::Shutdown { how }));
-        methods
-    }
-
-    fn read(name: &str, parameters: Value) -> Result<Method, MethodError> {
-        let Value::Object(parameters) = parameters else { panic!("an object") };
-        Method::read(name, parameters)
-    }
-
-    #[test]
-    fn every_call_is_read_as_it_was_written() {
-        for method in every_method() {
-            assert_eq!(Method::read(method.name(), method.parameters()), Ok(method));
-        }
-    }
-
-    #[test]
-    fn a_parameter_that_is_unknown_missing_or_of_another_type_is_named() {
-        for (method, parameters, name) in [
-            ("Status", json!({"verbose": true}), "verbose"),
-            ("Show", json!({}), "unit"),
-            ("Show", json!({"unit": null}), "unit"),
-            ("Show", json!({"unit": ["web"]}), "unit"),
-            ("Start", json!({"units": "web"}), "units"),
-            ("Start", json!({"units": ["web", 1]}), "units"),
-            ("Start", json!({"units": []}), "units"),
-            ("Stop", json!({"units": ["web"], "cascade": "yes"}), "cascade"),
-            ("Stop", json!({"units": ["web"], "noWait": true}), "noWait"),
-            ("Shutdown", json!({"how": "crash"}), "how"),
-            ("Signal", json!({"units": ["web"], "signal": 15}), "signal"),
-        ] {
-            let error = MethodError::InvalidParameter(name.to_owned());
-            assert_eq!(read(method, parameters), Err(error), "{method}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_method_and_no_signal_is_said_by_its_name() {
-        assert_eq!(read("Explode", json!({})), Err(MethodError::MethodNotFound("Explode".to_owned())));
-        assert_eq!(
-            read("Signal", json!({"units": ["web"], "signal": "TREM"})),
-            Err(MethodError::InvalidSignal("TREM".to_owned()))
-        );
-    }
-
-    #[test]
-    fn null_stands_for_an_optional_parameter_that_is_not_given() {
-        assert_eq!(read("List", json!({"units": null})), Ok(Method::List { units: None }));
-        assert_eq!(
-            read("Start", json!({"units": ["a"], "noWait": null})),
-            Ok(Method::Start { units: vec!["a".to_owned()], no_wait: false })
-        );
-    }
-
-    #[test]
-    fn what_changes_nothing_is_all_that_a_reader_may_call() {
-        let readable: Vec<&str> =
-            every_method().iter().filter(|m| m.access() == Access::Read).map(Method::name).collect();
-        assert_eq!(readable, ["Status", "List", "List", "Show", "Why", "Events"]);
-    }
-}
+pub(super) mod tests;

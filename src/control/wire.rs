@@ -37,6 +37,13 @@ pub struct UnitStatus {
     pub last_end: Option<String>,
     /// Whether its end ends sexton.
     pub essential: bool,
+    /// It runs, and the file it was read from is gone.
+    #[serde(skip_serializing_if = "is_false")]
+    pub file_removed: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// `sexton list`: what `List` answers.
@@ -87,6 +94,21 @@ pub struct UnitDetails {
     /// Its restart policy, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart: Option<String>,
+    /// The command line of its configtest. A service without one is restarted untested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configtest: Option<String>,
+    /// The names of its pre-stop hooks, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pre_stop: Vec<String>,
+    /// How it is told to read its configuration again, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reload: Option<String>,
+    /// How its configuration was last tested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_test: Option<Step>,
+    /// What differs from what its process was started with, in words: `its unit file`, `its configuration`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed_since_start: Vec<String>,
     /// The last lines of its output, oldest first, lossy UTF-8, control characters as they came.
     pub last_output: Vec<String>,
 }
@@ -105,21 +127,145 @@ pub struct Explanation {
     pub last_output: Vec<String>,
 }
 
-/// The answer to a request that changes something.
+/// A configtest or a pre-stop hook of one unit: one that has run, or in a plan one that would.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+pub struct Step {
+    /// Whose.
+    pub unit: String,
+    /// The hook's name; none for a configtest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
+    /// `passed`, `failed`, `untested` or `skipped`; in a plan `to-do`, `untested` or `skipped`.
+    pub result: String,
+    /// Its command line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Why it failed, as a clause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What it said when it failed, its last lines, oldest first, lossy UTF-8, control characters as they came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub output: Vec<String>,
+    /// How long ago it ended, where that is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ago_usec: Option<u64>,
+}
+
+/// How far a change is: what `more` brings before the last answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Progress {
+    /// `phase`: the whole change goes on to something else. `test`: a unit's configtest. `hook`: a pre-stop hook.
+    pub about: String,
+    /// Of a phase its name: `testing`, `pre-stopping`, `testing-again`, `undoing`, `stopping`, `starting`,
+    /// `reloading` or `rolling`. Of a test `passed`, `failed`, `untested` or `skipped`. Of a hook `began`, `measured`,
+    /// `done`, `failed`, `undone` or `undo-failed`.
+    pub news: String,
+    /// Whose test or hook; of `rolling`, the unit whose turn it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Of `rolling`: which turn this is, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nth: Option<u32>,
+    /// Of `rolling`: of how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<u32>,
+    /// The hook's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
+    /// The first number that the hook printed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<f64>,
+    /// The latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<f64>,
+    /// Below which number it is done, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub below: Option<f64>,
+    /// How long the hook has before it counts as failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_usec: Option<u64>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The answer to a request that changes something. With `more` there are several: all but the last hold `progress`
+/// and nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Report {
-    /// `done`, `refused` (nothing was touched), `failed`, `replaced` (by a later request) or `shutting-down`.
+    /// `done`, `refused` (nothing was touched), `aborted` (a pre-stop hook failed; undone), `abandoned` (whoever
+    /// asked went away or gave up; undone), `failed`, `replaced` (by a later request) or `shutting-down`.
     pub outcome: String,
     /// One sentence for people.
     pub message: String,
     /// The unit that decided the outcome, when it is not `done`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    /// Last lines of its output, when it failed.
+    /// The command line that decided it, when a command did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Last lines of the output of that command, or of that unit, when it failed.
     pub last_output: Vec<String>,
     /// The units that were asked for, as they stand now.
     pub units: Vec<UnitStatus>,
+    /// How far it is, while it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// The units whose configuration was tested, and what came of it; each that failed with its reason and output.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<Step>,
+    /// The units that have no configtest, or whose was skipped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub untested: Vec<String>,
+    /// What was undone of an aborted or abandoned change: `db: flush`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<String>,
+    /// Units of a rolling restart that run anew.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roll_done: Vec<String>,
+    /// Units of a rolling restart that were not touched when it stopped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roll_left: Vec<String>,
+    /// What is wrong in the unit files that a sync refused, as lines.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<String>,
+}
+
+/// What a change would do: what `Plan` answers. Lists are in the order in which things happen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PlanReport {
+    /// `planned`, or `refused` as the change itself would be now.
+    pub outcome: String,
+    /// Why it is refused.
+    pub message: String,
+    /// The unit that it is refused for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// The units that are tested before anything is touched, and those that cannot be.
+    pub tests: Vec<Step>,
+    /// The pre-stop hooks.
+    pub hooks: Vec<Step>,
+    /// Units that are stopped.
+    pub stops: Vec<String>,
+    /// Units that are started.
+    pub starts: Vec<String>,
+    /// Units that read their configuration again.
+    pub reloads: Vec<String>,
+    /// Units whose new definition needs no restart.
+    pub in_place: Vec<String>,
+    /// Units that are new.
+    pub added: Vec<String>,
+    /// Units that are gone.
+    pub removed: Vec<String>,
+    /// Units that take their turns one after the other.
+    pub rolling: bool,
+    /// What is wrong in the unit files that a sync would refuse, as lines.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<String>,
 }
 
 /// One line of `sexton events`.

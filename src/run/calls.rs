@@ -1,12 +1,11 @@
-//! Calls on the control socket: each is answered from the tables at once, or becomes a request of the engine.
+//! Calls on the control socket: each is answered from the tables at once, or becomes a request of the engine
+//! (`changes`), whose outcome becomes an answer here.
 
 use crate::control::error::MethodError;
-use crate::control::method::{Method, ShutdownKind};
+use crate::control::method::Method;
 use crate::control::server::{Call, ConnectionId, Server};
-use crate::control::wire::{Explanation, Report, Units};
-use crate::engine::{
-    Dependents, Event, Failure, Gate, Outcome, Phase, Request, RestartHow, Shutdown, UnitId,
-};
+use crate::control::wire::{Explanation, Units};
+use crate::engine::{Failure, Outcome, Phase, UnitId};
 use crate::sys::poll::Readiness;
 
 use super::event_loop::slot;
@@ -66,72 +65,19 @@ impl Init {
             }
             // It is never answered: the server has noted the subscriber, and changes reach it as they come.
             Method::Events => {}
-            Method::Start { units, no_wait } => {
-                let units = self.select_or_find_new(units)?;
-                let id = self.request(connection, units.clone(), "started", Request::Start { units });
-                if *no_wait {
-                    self.answer_without_waiting(id);
-                }
-            }
-            Method::Stop { units, cascade } => {
-                let units = self.select(units)?;
-                let dependents = if *cascade { Dependents::Stop } else { Dependents::Refuse };
-                self.request(connection, units.clone(), "stopped", Request::Stop { units, dependents });
-            }
-            Method::Restart { units } => {
-                let units = self.select(units)?;
-                let (gate, how) = (Gate::Enforced, RestartHow::Together);
-                let request = Request::Restart { units: units.clone(), gate, how };
-                self.request(connection, units, "restarted", request);
-            }
-            Method::Reset { units } => {
-                let units = self.select(units)?;
-                self.request(connection, units.clone(), "reset", Request::Reset { units });
-            }
-            Method::Signal { units, signal } => {
-                let units = self.select(units)?;
-                let request = Request::Signal { units: units.clone(), signal: *signal };
-                self.request(connection, units, "signalled", request);
-            }
-            Method::Shutdown { how } => self.shut_down_for(call, *how),
+            Method::Start { .. }
+            | Method::Stop { .. }
+            | Method::Restart { .. }
+            | Method::Reload { .. }
+            | Method::Sync { .. }
+            | Method::Scale { .. }
+            | Method::Abandon
+            | Method::Plan { .. }
+            | Method::Reset { .. }
+            | Method::Signal { .. }
+            | Method::Shutdown { .. } => return self.change(call),
         }
         Ok(())
-    }
-
-    /// The answer is that it has begun: nobody is left to say that it is over.
-    fn shut_down_for(&mut self, call: &Call, how: ShutdownKind) {
-        self.reply(call.connection, &shutting_down());
-        let how = match how {
-            ShutdownKind::Exit => Shutdown::Exit,
-            ShutdownKind::PowerOff => Shutdown::PowerOff,
-            ShutdownKind::Reboot => Shutdown::Reboot,
-            ShutdownKind::Halt => Shutdown::Halt,
-        };
-        self.shut_down(how, &format!("asked to by {}", peer_in_words(call)));
-    }
-
-    fn request(
-        &mut self,
-        connection: ConnectionId,
-        units: Vec<UnitId>,
-        done: &'static str,
-        request: Request,
-    ) -> crate::engine::RequestId {
-        let id = self.requests.open(Pending { connection: Some(connection), units, done });
-        self.events.push_back(Event::Requested { id, request });
-        id
-    }
-
-    /// `--no-wait`: a refusal is still told, because it comes at once; anything else is told to have begun.
-    fn answer_without_waiting(&mut self, id: crate::engine::RequestId) {
-        self.process_events();
-        let Some(pending) = self.requests.get_mut(id) else { return };
-        let begun = Pending {
-            connection: pending.connection.take(),
-            units: pending.units.clone(),
-            done: "asked to start",
-        };
-        self.answer_pending(begun, Outcome::Done);
     }
 
     /// Sends an answer, or keeps it until the last output of the unit that failed is there.
@@ -166,7 +112,7 @@ impl Init {
         self.reply(connection, &report);
     }
 
-    fn reply<T: serde::Serialize>(&mut self, connection: ConnectionId, parameters: &T) {
+    pub(super) fn reply<T: serde::Serialize>(&mut self, connection: ConnectionId, parameters: &T) {
         if let Some(server) = &mut self.server {
             server.reply(connection, parameters);
         }
@@ -215,7 +161,7 @@ impl Init {
     }
 
     /// The units that names and patterns (`redis@*`) select, each once, in the order of the patterns.
-    fn select(&self, patterns: &[String]) -> Result<Vec<UnitId>, MethodError> {
+    pub(super) fn select(&self, patterns: &[String]) -> Result<Vec<UnitId>, MethodError> {
         let mut selected = Vec::new();
         for pattern in patterns {
             let before = selected.len();
@@ -237,7 +183,7 @@ impl Init {
 
     /// As [`Init::select`]; when a name is unknown or some file had errors, the unit files are read again: who drops in
     /// `redis_6381.conf` and starts `redis@6381`, or has mended a typo, should not have to say it twice.
-    fn select_or_find_new(&mut self, patterns: &[String]) -> Result<Vec<UnitId>, MethodError> {
+    pub(super) fn select_or_find_new(&mut self, patterns: &[String]) -> Result<Vec<UnitId>, MethodError> {
         let all_are_fine = self.engine.ids().all(|id| self.engine.unit(id).unit().is_some());
         match self.select(patterns) {
             Ok(units) if all_are_fine => Ok(units),
@@ -257,17 +203,5 @@ impl Init {
             .filter(|(distance, _)| *distance <= name.len().max(3) / 3)
             .map(|(_, known)| known.to_owned());
         MethodError::NoSuchUnit { name: name.to_owned(), nearest }
-    }
-}
-
-fn shutting_down() -> Report {
-    let message = "sexton is shutting down".to_owned();
-    Report { outcome: "done".to_owned(), message, ..Report::default() }
-}
-
-fn peer_in_words(call: &Call) -> String {
-    match call.peer.pid {
-        Some(pid) => format!("pid {pid} of uid {}", call.peer.uid),
-        None => format!("uid {}", call.peer.uid),
     }
 }

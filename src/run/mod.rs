@@ -9,6 +9,7 @@
 pub mod belongs;
 pub mod boot;
 mod calls;
+mod changes;
 pub mod children;
 pub mod directory;
 pub mod ending;

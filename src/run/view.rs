@@ -41,6 +41,7 @@ pub fn unit_status(engine: &Engine, id: UnitId, times: Times, status_text: Optio
         status_text: status_text.map(str::to_owned),
         last_end: view.last_end().map(|end| end.status.to_string()),
         essential: view.unit().is_some_and(|unit| unit.essential),
+        file_removed: false,
     }
 }
 

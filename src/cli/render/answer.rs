@@ -104,6 +104,7 @@ mod tests {
             unit: Some("web".into()),
             last_output: vec!["\x1b[31mcannot bind".into()],
             units: vec![web()],
+            ..Report::default()
         };
         assert_eq!(
             report(&Style { colour: Colour::Off, width: Some(40) }, &failed),

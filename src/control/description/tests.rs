@@ -8,7 +8,9 @@ use serde_json::{Map, Value};
 use super::super::error::tests::every_error;
 use super::super::method::ShutdownKind;
 use super::super::method::tests::every_method;
-use super::super::wire::{Explanation, ManagerStatus, Report, UnitDetails, UnitEvent, UnitStatus, Units};
+use super::super::wire::{
+    Explanation, ManagerStatus, PlanReport, Progress, Report, Step, UnitDetails, UnitEvent, UnitStatus, Units,
+};
 use super::*;
 
 /// The fields of a struct: name to type.
@@ -63,11 +65,15 @@ fn wire<T: Serialize + Default>(full: &T) -> Fields {
     let (empty, full): (Map<String, Value>, Map<String, Value>) = (object(&T::default()), object(full));
     let kind = |name: &str, value: &Value| match value {
         Value::Bool(_) => "bool".to_owned(),
+        Value::Number(number) if number.is_f64() => "float".to_owned(),
         Value::Number(_) => "int".to_owned(),
         Value::String(_) => "string".to_owned(),
         Value::Array(_) if name == "units" => "[]UnitStatus".to_owned(),
+        Value::Array(_) if ["tests", "hooks"].contains(&name) => "[]Step".to_owned(),
         Value::Array(_) => "[]string".to_owned(),
         Value::Object(_) if name == "counts" => "[string]int".to_owned(),
+        Value::Object(_) if name == "lastTest" => "Step".to_owned(),
+        Value::Object(_) if name == "progress" => "Progress".to_owned(),
         Value::Object(_) => "UnitStatus".to_owned(),
         Value::Null => panic!("{name} is null"),
     };
@@ -83,6 +89,52 @@ fn text() -> Option<String> {
     Some("x".to_owned())
 }
 
+fn texts() -> Vec<String> {
+    text().into_iter().collect()
+}
+
+/// The fields of a report.
+fn report() -> Fields {
+    wire(&Report {
+        unit: text(),
+        command: text(),
+        progress: Some(Progress::default()),
+        tests: vec![Step::default()],
+        untested: texts(),
+        undone: texts(),
+        roll_done: texts(),
+        roll_left: texts(),
+        diagnostics: texts(),
+        ..Report::default()
+    })
+}
+
+#[test]
+fn steps_and_progress_have_the_fields_that_are_described() {
+    let step = Step {
+        hook: text(),
+        command: text(),
+        reason: text(),
+        output: texts(),
+        ago_usec: Some(1),
+        ..Step::default()
+    };
+    assert_eq!(fields(&member("type", "Step")), wire(&step));
+    let progress = Progress {
+        unit: text(),
+        nth: Some(1),
+        of: Some(2),
+        hook: text(),
+        first: Some(1.0),
+        now: Some(1.0),
+        below: Some(1.0),
+        left_usec: Some(1),
+        reason: text(),
+        ..Progress::default()
+    };
+    assert_eq!(fields(&member("type", "Progress")), wire(&progress));
+}
+
 #[test]
 fn every_type_of_the_wire_has_the_fields_that_are_described() {
     let status = UnitStatus {
@@ -90,6 +142,7 @@ fn every_type_of_the_wire_has_the_fields_that_are_described() {
         reason: text(),
         status_text: text(),
         last_end: text(),
+        file_removed: true,
         ..UnitStatus::default()
     };
     assert_eq!(fields(&member("type", "UnitStatus")), wire(&status));
@@ -102,14 +155,21 @@ fn every_type_of_the_wire_has_the_fields_that_are_described() {
         ready: text(),
         stop: text(),
         restart: text(),
+        configtest: text(),
+        pre_stop: texts(),
+        reload: text(),
+        last_test: Some(Step::default()),
+        changed_since_start: texts(),
         ..UnitDetails::default()
     };
     assert_eq!(method("Show").1, wire(&details));
     assert_eq!(method("Why").1, wire(&Explanation::default()));
-    let report = wire(&Report { unit: text(), ..Report::default() });
-    for name in ["Start", "Stop", "Restart", "Reset", "Signal", "Shutdown"] {
-        assert_eq!(method(name).1, report, "{name}");
+    for name in ["Start", "Stop", "Restart", "Reload", "Sync", "Scale", "Reset", "Signal", "Shutdown"] {
+        assert_eq!(method(name).1, report(), "{name}");
     }
+    assert_eq!(method("Abandon").1, Fields::new());
+    let plan = PlanReport { unit: text(), diagnostics: texts(), ..PlanReport::default() };
+    assert_eq!(method("Plan").1, wire(&plan));
     assert_eq!(
         method("Events").1,
         wire(&UnitEvent { main_pid: Some(1), reason: text(), ..UnitEvent::default() })
