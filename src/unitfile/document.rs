@@ -183,7 +183,7 @@ impl<'s> Walk<'_, 's> {
 
     fn value(&mut self, key: &'static Key, value: &Value<'s>, top: &'static [Key]) {
         let fits = match (key.kind, value.get_ref()) {
-            (Kind::Table(keys), DeValue::Table(table)) => {
+            (Kind::Table(keys) | Kind::OneOf(keys, _), DeValue::Table(table)) => {
                 if key.name == "instances" {
                     // What is said of instances is settled before there are any.
                     let used = std::mem::take(&mut self.parameters);
@@ -232,11 +232,14 @@ impl<'s> Walk<'_, 's> {
     /// Everything that has no keys below it that the language knows.
     fn simple(&mut self, key: &'static Key, kind: Kind, value: &DeValue<'s>) -> bool {
         match (kind, value) {
-            (Kind::Text | Kind::Duration | Kind::Choice(_) | Kind::Account, DeValue::String(text)) => {
+            (
+                Kind::Text | Kind::Duration | Kind::Choice(_) | Kind::Account | Kind::Signal,
+                DeValue::String(text),
+            ) => {
                 self.note(text);
                 true
             }
-            (Kind::Texts | Kind::Command | Kind::Signals, DeValue::Array(items)) => {
+            (Kind::Texts | Kind::Command | Kind::Signals | Kind::Words(_), DeValue::Array(items)) => {
                 items.iter().for_each(|item| match item.get_ref() {
                     DeValue::String(text) => self.note(text),
                     DeValue::Integer(_) if matches!(kind, Kind::Signals) => {}
@@ -270,10 +273,9 @@ impl<'s> Walk<'_, 's> {
             }
             // Limits are looked at in full where they are read: what they take is wider than a type.
             (Kind::Limits, DeValue::Table(_)) => true,
-            (Kind::Flag, DeValue::Boolean(_)) | (Kind::Integer(..) | Kind::Account, DeValue::Integer(_)) => {
-                true
-            }
-            (Kind::Fraction, DeValue::Float(_) | DeValue::Integer(_)) => true,
+            (Kind::Flag, DeValue::Boolean(_)) => true,
+            (Kind::Integer(..) | Kind::Account | Kind::Signal, DeValue::Integer(_)) => true,
+            (Kind::Fraction | Kind::Number, DeValue::Float(_) | DeValue::Integer(_)) => true,
             _ => false,
         }
     }
@@ -310,9 +312,10 @@ impl<'s> Walk<'_, 's> {
             (Kind::Command, DeValue::String(text)) => {
                 format!("no shell is involved; write {} = {}", key.name, as_array(&split_words(text)))
             }
-            (Kind::Texts, DeValue::String(text)) => {
+            (Kind::Texts | Kind::Signals | Kind::Words(_), DeValue::String(text)) => {
                 format!("write {} = {}", key.name, as_array(&[text.to_string()]))
             }
+            (Kind::Codes, DeValue::Integer(code)) => format!("write {} = [{}]", key.name, code.as_str()),
             (Kind::Tables(_), DeValue::Table(_)) => format!("write [[{}]]", key.name),
             (Kind::Duration, DeValue::Integer(number)) => {
                 format!("with its unit and in quotes: {} = \"{}s\"", key.name, number.as_str())

@@ -12,8 +12,10 @@
 
 pub mod diagnostic;
 pub mod document;
+pub mod kind;
 pub mod lint;
 pub mod parts;
+pub mod phases;
 pub mod pool;
 pub mod process;
 pub mod program;

@@ -11,7 +11,9 @@
 use std::rc::Rc;
 
 use super::read::Reader;
-use crate::model::unit::{Directory, Hooks, LogTarget, Process, Program, Ready, Require, Restart, Stop};
+use crate::model::unit::{
+    ConfigTest, Directory, Hooks, LogTarget, Process, Program, Ready, Reload, Render, Require, Restart, Stop,
+};
 
 /// The parts of one document that are the same for each of its instances, as far as they were met.
 #[derive(Debug, Default)]
@@ -36,6 +38,12 @@ pub struct Parts {
     pub stop: Option<Rc<Stop>>,
     /// `[restart]`.
     pub restart: Option<Rc<Restart>>,
+    /// `[configtest]`; nothing in it where there is none.
+    pub configtest: Option<Option<Rc<ConfigTest>>>,
+    /// `[reload]`; nothing in it where there is none.
+    pub reload: Option<Option<Rc<Reload>>>,
+    /// `[[render]]`.
+    pub renders: Option<Rc<[Render]>>,
     /// `[log]`.
     pub log: Option<LogTarget>,
 }

@@ -7,7 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::model::command::SyntaxError;
-use crate::model::unit::{Directory, Hooks, Process, Program, Ready, Require, Restart, Stop};
+use crate::model::unit::{
+    ConfigTest, Directory, Hooks, Process, Program, Ready, Reload, Render, Require, Restart, Stop,
+};
 use crate::model::{Command, Text, UnitName};
 
 /// How many groups of a kind are remembered. Looking at one costs a comparison that mostly ends at its first field.
@@ -37,6 +39,12 @@ pub struct Pool {
     pub stop: Recent<Rc<Stop>>,
     /// `[restart]`.
     pub restart: Recent<Rc<Restart>>,
+    /// `[configtest]`.
+    pub configtest: Recent<Rc<ConfigTest>>,
+    /// `[reload]`.
+    pub reload: Recent<Rc<Reload>>,
+    /// `[[render]]`.
+    pub renders: Recent<Rc<[Render]>>,
     /// All of the above: the instances of a template by count are often the same to the letter.
     pub program: Recent<Rc<Program>>,
 }

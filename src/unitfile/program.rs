@@ -16,7 +16,7 @@ use crate::model::unit::{
 };
 
 /// A timeout of nothing would fail everything; a probe without a pause would be a busy loop.
-const SHORTEST: Duration = Duration::from_millis(1);
+pub const SHORTEST: Duration = Duration::from_millis(1);
 
 impl<'s> Reader<'_, 's> {
     /// Reads all that a service or a task runs; `run` is its `[service]` or `[task]`.
@@ -29,6 +29,9 @@ impl<'s> Reader<'_, 's> {
         let ready = self.part(|parts| &mut parts.ready, |reader| reader.ready(root));
         let stop = self.part(|parts| &mut parts.stop, |reader| reader.stop(root));
         let restart = self.part(|parts| &mut parts.restart, |reader| reader.restart(root));
+        let configtest = self.part(|parts| &mut parts.configtest, |reader| reader.configtest(root));
+        let reload = self.part(|parts| &mut parts.reload, |reader| reader.reload(root));
+        let renders = self.part(|parts| &mut parts.renders, |reader| reader.renders(root));
         let log = self.part(|parts| &mut parts.log, |reader| reader.log_target(root));
         let program = Program {
             exec: exec?,
@@ -39,9 +42,9 @@ impl<'s> Reader<'_, 's> {
             ready,
             stop,
             restart,
-            configtest: None,
-            reload: None,
-            renders: Rc::new([]),
+            configtest,
+            reload,
+            renders,
             log,
         };
         Some(self.pool.program.share(Rc::new(program)))
@@ -117,8 +120,8 @@ impl<'s> Reader<'_, 's> {
             prepare: self.hook_list(root, "prepare", OnFailure::Fail),
             pre_start: self.hook_list(root, "pre-start", OnFailure::Fail),
             post_start: self.hook_list(root, "post-start", OnFailure::Fail),
+            pre_stop: self.pre_stops(root),
             post_stop: self.hook_list(root, "post-stop", OnFailure::Continue),
-            pre_stop: Vec::new(),
         };
         self.pool.hooks.share(Rc::new(hooks))
     }
@@ -274,6 +277,7 @@ impl<'s> Reader<'_, 's> {
         let limit = self.integer(keys, "limit", 0, 1_000_000).and_then(|limit| u32::try_from(limit).ok());
         restart.limit = limit.unwrap_or(restart.limit);
         restart.window = self.duration(keys, "window", SHORTEST).unwrap_or(restart.window);
+        restart.overlap = self.flag(keys, "overlap").unwrap_or(restart.overlap);
         self.pool.restart.share(Rc::new(restart))
     }
 

@@ -207,7 +207,11 @@ impl<'s> Reader<'_, 's> {
 
     /// One of some words; answers its place among them.
     pub fn choice(&mut self, table: &DeTable<'s>, key: &str, words: &[&str]) -> Option<usize> {
-        let value = table.get(key)?;
+        self.word(table.get(key)?, key, words)
+    }
+
+    /// The same from a value.
+    pub fn word(&mut self, value: &Value<'s>, key: &str, words: &[&str]) -> Option<usize> {
         let text = self.plain(value)?;
         let found = words.iter().position(|word| *word == text);
         if found.is_none() {

@@ -3,6 +3,8 @@
 //! The walker that finds unknown keys, the search for the word that was meant and the test that holds
 //! docs/units.md to the truth all read this table; what is not in it does not exist.
 
+pub use super::kind::Kind;
+
 /// One key.
 #[derive(Debug)]
 pub struct Key {
@@ -14,108 +16,6 @@ pub struct Key {
     pub default: &'static str,
     /// What it means: one line, as docs/units.md has it.
     pub meaning: &'static str,
-}
-
-/// What a key takes.
-#[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    /// A string.
-    Text,
-    /// An array of strings.
-    Texts,
-    /// An array of strings, the program first.
-    Command,
-    /// `true` or `false`.
-    Flag,
-    /// A whole number between two others.
-    Integer(i64, i64),
-    /// A number from 0 to 1.
-    Fraction,
-    /// `"30s"`.
-    Duration,
-    /// An array of exit codes.
-    Codes,
-    /// An array of signals.
-    Signals,
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// A user or group, by name or number.
-    Account,
-    /// An array of them.
-    Accounts,
-    /// A table of keys that the user chooses, with strings or numbers.
-    Map,
-    /// A table of tables of keys that the user chooses.
-    Maps,
-    /// A table of paths with sizes.
-    Sizes,
-    /// A table of resource limits.
-    Limits,
-    /// A table with these keys.
-    Table(&'static [Key]),
-    /// An array of tables with these keys.
-    Tables(&'static [Key]),
-    /// An array of tables with these keys, where a string stands for a table with `path`.
-    Directories(&'static [Key]),
-}
-
-impl Kind {
-    /// The type in words, as docs/units.md names it and as errors do.
-    pub fn words(self) -> &'static str {
-        match self {
-            Kind::Text => "string",
-            Kind::Texts => "array of strings",
-            Kind::Command => "command",
-            Kind::Flag => "boolean",
-            Kind::Integer(..) => "integer",
-            Kind::Fraction => "number from 0 to 1",
-            Kind::Duration => "duration",
-            Kind::Codes => "array of exit codes",
-            Kind::Signals => "array of signals",
-            Kind::Choice(_) => "word",
-            Kind::Account => "name or number",
-            Kind::Accounts => "array of names or numbers",
-            Kind::Map => "table of values",
-            Kind::Maps => "table of tables",
-            Kind::Sizes => "table of sizes",
-            Kind::Limits => "table of limits",
-            Kind::Table(_) => "table",
-            Kind::Tables(_) => "array of tables",
-            Kind::Directories(_) => "array of directories",
-        }
-    }
-
-    /// How a value of it is written, for whoever wrote something else.
-    pub fn example(self) -> &'static str {
-        match self {
-            Kind::Text | Kind::Choice(_) => "\"text\"",
-            Kind::Texts => "[\"one\", \"two\"]",
-            Kind::Command => "[\"program\", \"argument\"]",
-            Kind::Flag => "true or false, without quotes",
-            Kind::Integer(..) => "5, without quotes",
-            Kind::Fraction => "0.1",
-            Kind::Duration => "\"30s\", \"100ms\" or \"1h 30m\"",
-            Kind::Codes => "[0, 143]",
-            Kind::Signals => "[\"TERM\", \"INT\"]",
-            Kind::Account => "\"redis\" or 999",
-            Kind::Accounts => "[\"audio\", 999]",
-            Kind::Map => "{ NAME = \"value\" }",
-            Kind::Maps => "{ one = { name = \"value\" } }",
-            Kind::Sizes => "{ \"/var/lib/redis\" = \"64MiB\" }",
-            Kind::Limits => "{ nofile = 65536, core = [0, \"unlimited\"] }",
-            Kind::Table(_) => "a table of its own",
-            Kind::Tables(_) => "one or more tables with doubled brackets",
-            Kind::Directories(_) => "[{ path = \"redis\", mode = \"0750\" }]",
-        }
-    }
-
-    /// The keys below it, where the language has a say in them.
-    pub fn keys(self) -> &'static [Key] {
-        match self {
-            Kind::Table(keys) | Kind::Tables(keys) | Kind::Directories(keys) => keys,
-            _ => &[],
-        }
-    }
 }
 
 const fn key(name: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Key {
@@ -145,10 +45,29 @@ pub static UNIT: &[Key] = &[
     key("process", Kind::Table(PROCESS), "", "in what surroundings the unit's processes run"),
     key("dirs", Kind::Table(DIRS), "", "directories made before each start, with the unit's owner"),
     key("prepare", Kind::Tables(PREPARE), "", "commands run once, before everything else"),
+    key(
+        "render",
+        Kind::Tables(RENDER),
+        "",
+        "configuration files made from templates, before each test and each start",
+    ),
+    key("configtest", Kind::Table(CONFIGTEST), "", "what has to pass before each start, restart and reload"),
     key("pre-start", Kind::Tables(HOOK), "", "commands run before the process, in order"),
     key("post-start", Kind::Tables(HOOK), "", "commands run after it is ready, before its dependents start"),
+    key(
+        "pre-stop",
+        Kind::Tables(PRE_STOP),
+        "",
+        "commands run while a service still serves, before it is told to stop",
+    ),
     key("post-stop", Kind::Tables(HOOK), "", "commands run after it ended"),
     key("ready", Kind::Table(READY), "", "what shows that a service is ready; at most one way"),
+    key(
+        "reload",
+        Kind::Table(RELOAD),
+        "",
+        "how a service is told to read its configuration again; without it a reload is refused",
+    ),
     key("stop", Kind::Table(STOP), "", "how it is stopped"),
     key("restart", Kind::Table(RESTART), "", "what happens when it ends by itself"),
     key("log", Kind::Table(LOG), "", "where its output goes"),
@@ -250,6 +169,34 @@ static PREPARE: &[Key] = &[
     key("as", Kind::Account, "the unit's user", "another user to run it as"),
 ];
 
+/// `[[render]]`.
+static RENDER: &[Key] = &[
+    key("from", Kind::Text, "", "the template; must be given"),
+    key("to", Kind::Text, "", "the file that is made; must be given"),
+    key("mode", Kind::Text, "`\"0644\"`", "permission bits of that file, in octal"),
+];
+
+/// `[configtest]`.
+static CONFIGTEST: &[Key] = &[
+    key("exec", Kind::Command, "", "what to run; must be given"),
+    key(
+        "codes-ok",
+        Kind::Codes,
+        "`[0]`",
+        "exit codes of a good configuration; every other code, and every signal, is a failure",
+    ),
+    key("ok-output", Kind::Text, "", "a regular expression that its output must match as well"),
+    key("fail-output", Kind::Text, "", "a regular expression that its output must not match"),
+    key("as", Kind::Account, "the unit's user", "another user to run it as"),
+    key("timeout", Kind::Duration, "`\"30s\"`", "then it is killed and has failed"),
+    key(
+        "files",
+        Kind::Texts,
+        "[]",
+        "patterns of the files that it covers; `sexton status` says when they changed since the start",
+    ),
+];
+
 /// `[[pre-start]]`, `[[post-start]]`, `[[post-stop]]`.
 static HOOK: &[Key] = &[
     key("exec", Kind::Command, "", "what to run; must be given"),
@@ -262,6 +209,45 @@ static HOOK: &[Key] = &[
     ),
     key("as", Kind::Account, "the unit's user", "another user to run it as"),
 ];
+
+/// `[[pre-stop]]`.
+static PRE_STOP: &[Key] = &[
+    key("name", Kind::Text, "the program's name", "what people see of it"),
+    key("exec", Kind::Command, "", "what to run; must be given"),
+    key("undo", Kind::Command, "[]", "takes back what `exec` did, when the stop is given up"),
+    key("until", Kind::OneOf(UNTIL, UNTIL_EXAMPLE), "", "`exec` is run again and again until this holds"),
+    key("every", Kind::Duration, "`\"1s\"`", "with `until`: between two runs"),
+    key("timeout", Kind::Duration, "`\"5m\"`", "for all its runs together; then it has failed"),
+    key(
+        "on-failure",
+        Kind::Choice(PRE_STOP_ON_FAILURE),
+        "`\"abort\"`",
+        "`\"abort\"`: the stop is given up and undone; `\"continue\"`: it is noted and passed over",
+    ),
+    key(
+        "on",
+        Kind::Words(OCCASIONS),
+        "`[\"restart\", \"stop\", \"shutdown\"]`",
+        "before which stops it runs",
+    ),
+    key("as", Kind::Account, "the unit's user", "another user to run it as"),
+];
+
+/// The words of `on-failure` in `[[pre-stop]]`.
+pub const PRE_STOP_ON_FAILURE: &[&str] = &["abort", "continue"];
+
+/// The words of `on` in `[[pre-stop]]`.
+pub const OCCASIONS: &[&str] = &["restart", "stop", "shutdown"];
+
+/// `until` in `[[pre-stop]]`: exactly one of these.
+static UNTIL: &[Key] = &[
+    key("number-below", Kind::Number, "", "the first number that it prints is below this"),
+    key("exit", Kind::Integer(0, 255), "", "it exits with this code"),
+    key("matches", Kind::Text, "", "its output matches this regular expression"),
+];
+
+/// How `until` is written.
+pub const UNTIL_EXAMPLE: &str = "{ number-below = 15 }, { exit = 0 } or { matches = \"drained\" }";
 
 /// The words of `on-failure`.
 const ON_FAILURE: &[&str] = &["fail", "continue"];
@@ -284,6 +270,25 @@ static READY: &[Key] = &[
     key("file", Kind::Text, "", "this file exists"),
     key("timeout", Kind::Duration, "`\"30s\"`", "from exec to ready; then the start failed"),
     key("interval", Kind::Duration, "`\"100ms\"`", "between two tries"),
+];
+
+/// `[reload]`.
+static RELOAD: &[Key] = &[
+    key("signal", Kind::Signal, "", "this signal, to its main process"),
+    key("exec", Kind::Command, "[]", "or this command, which must exit with 0"),
+    key("timeout", Kind::Duration, "`\"30s\"`", "from then until it has shown that it serves"),
+    key(
+        "settle",
+        Kind::Duration,
+        "`\"500ms\"`",
+        "how long its main process has to live on: daemons that reject their configuration die a moment later",
+    ),
+    key(
+        "verify",
+        Kind::Command,
+        "[]",
+        "a command that must exit with 0 afterwards, where the daemon can be asked what it runs with",
+    ),
 ];
 
 /// `[stop]`.
@@ -313,7 +318,7 @@ static STOP: &[Key] = &[
 
 /// One of `[stop] steps`.
 static STEP: &[Key] = &[
-    key("signal", Kind::Text, "", "name or number of the signal; must be given"),
+    key("signal", Kind::Signal, "", "name or number of the signal; must be given"),
     key("wait", Kind::Duration, "", "how long to wait for the end; must be given"),
 ];
 
@@ -338,6 +343,12 @@ static RESTART: &[Key] = &[
     key("stable", Kind::Duration, "`\"10s\"`", "up this long resets the back-off"),
     key("limit", Kind::Integer(0, 1_000_000), "5", "at most this many restarts…"),
     key("window", Kind::Duration, "`\"1m\"`", "…in this time; then it is failed"),
+    key(
+        "overlap",
+        Kind::Flag,
+        "false",
+        "`true`: in a restart that somebody wishes, the new process is ready before the old one is told to stop",
+    ),
 ];
 
 /// `[log]`.
@@ -388,12 +399,21 @@ pub fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
 
 /// The tables, below `keys`, that have a key of this name: where it belongs when it stands elsewhere.
 pub fn homes(keys: &'static [Key], name: &str) -> Vec<String> {
-    let home = |table: &Key| match table.kind {
-        Kind::Table(keys) => find(keys, name).map(|_| format!("[{}]", table.name)),
-        Kind::Tables(keys) => find(keys, name).map(|_| format!("[[{}]]", table.name)),
-        _ => None,
+    keys.iter().filter_map(|table| home(table, name)).collect()
+}
+
+fn home(table: &Key, name: &str) -> Option<String> {
+    let brackets = match table.kind {
+        Kind::Table(_) => format!("[{}]", table.name),
+        Kind::Tables(_) => format!("[[{}]]", table.name),
+        _ => return None,
     };
-    keys.iter().filter_map(home).collect()
+    let keys = table.kind.keys();
+    if keys.iter().any(|key| key.name == name) {
+        return Some(brackets);
+    }
+    let within = |key: &&Key| key.kind.keys().iter().any(|below| below.name == name);
+    keys.iter().find(within).map(|key| format!("'{}' of {brackets}", key.name))
 }
 
 #[cfg(test)]

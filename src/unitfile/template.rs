@@ -45,9 +45,13 @@ pub fn known_parameters(root: &DeTable<'_>) -> Vec<String> {
     names.into_iter().collect()
 }
 
-/// Reports every parameter that no string of the template uses.
+/// Reports every parameter that no string of the template uses, unless files are rendered, which may use all.
 pub fn check_parameters(root: &DeTable<'_>, used: &BTreeSet<String>, problems: &mut Problems<'_>) {
     let Some((keys, _)) = table(root, "instances") else { return };
+    // A template file that is rendered may use any of them, and it is read only when it is rendered.
+    if !items(root, "render").is_empty() {
+        return;
+    }
     let defaults = table(keys, "defaults").map(|(map, _)| map);
     let sets = table(keys, "set").map(|(sets, _)| sets);
     let set = sets.iter().flat_map(|sets| sets.values()).filter_map(|set| set.get_ref().as_table());

@@ -66,15 +66,19 @@ impl Relation {
 }
 
 /// The tables that say something of a process, which a target does not have.
-const OF_A_PROCESS: [&str; 11] = [
+const OF_A_PROCESS: [&str; 15] = [
     "require",
     "process",
     "dirs",
     "prepare",
+    "render",
+    "configtest",
     "pre-start",
     "post-start",
+    "pre-stop",
     "post-stop",
     "ready",
+    "reload",
     "stop",
     "restart",
     "log",
@@ -138,10 +142,7 @@ impl<'s> Reader<'_, 's> {
         match (table(root, "service"), table(root, "task")) {
             (Some((run, at)), None) => self.runs(root, run, &at).map(Kind::Service),
             (None, Some((run, at))) => {
-                if let Some((_, at)) = table(root, "ready") {
-                    self.problems
-                        .error(&at, "a task is ready when it has exited with 0: [ready] says nothing here");
-                }
+                self.not_of_a_task(root);
                 self.runs(root, run, &at).map(Kind::Task)
             }
             (Some(_), Some((_, at))) => {
@@ -155,6 +156,24 @@ impl<'s> Reader<'_, 's> {
                     self.problems.error(&value.span(), message);
                 }
                 Some(Kind::Target)
+            }
+        }
+    }
+
+    /// What only a process that keeps running can have.
+    fn not_of_a_task(&mut self, root: &DeTable<'s>) {
+        let overlap = table(root, "restart").and_then(|(restart, _)| restart.get("overlap"));
+        for (value, message) in [
+            (root.get("ready"), "a task is ready when it has exited with 0: [ready] says nothing here"),
+            (root.get("reload"), "a task reads its configuration when it runs: [reload] says nothing here"),
+            (
+                root.get("pre-stop"),
+                "a task serves nobody who has to be prepared: only a service has [[pre-stop]]",
+            ),
+            (overlap, "a task does not run twice at once: only a service has 'overlap'"),
+        ] {
+            if let Some(value) = value {
+                self.problems.error(&value.span(), message);
             }
         }
     }

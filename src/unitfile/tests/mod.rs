@@ -4,6 +4,7 @@ mod graph;
 mod hostile;
 mod language;
 mod page;
+mod phases;
 mod templates;
 
 use std::collections::BTreeMap;
