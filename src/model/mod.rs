@@ -5,12 +5,13 @@
 //!   command   an argv and its `$` substitution    process   Pid, ExitStatus, Account, limits
 //!   signal    Signal, by name or number           time      Moment, durations and sizes as text
 //!   spawn     why a process could not be started   settings  what sexton.toml says of sexton itself
-//!   number    a number as programs print it
+//!   number    a number as programs print it  phases    what stands between a wish and the process
 //! ```
 
 pub mod command;
 pub mod name;
 pub mod number;
+pub mod phases;
 pub mod process;
 pub mod settings;
 pub mod signal;
