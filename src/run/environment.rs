@@ -79,6 +79,11 @@ impl Environment {
         std::str::from_utf8(entry.to_bytes().get(name.len() + 1..)?).ok()
     }
 
+    /// The names of the variables that are UTF-8.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| Some(entry.to_str().ok()?.split_once('=')?.0))
+    }
+
     /// The variables, each as `NAME=value`.
     pub fn entries(&self) -> &[Rc<CStr>] {
         &self.entries

@@ -15,6 +15,7 @@ pub mod directory;
 pub mod ending;
 pub mod environment;
 mod event_loop;
+pub mod fill;
 mod helper;
 pub mod inspect;
 pub mod launch;
