@@ -17,6 +17,8 @@ pub enum ExecStage {
     Account,
     /// Making a directory of `[dirs]`.
     Directories,
+    /// Making a file of `[[render]]` from its template.
+    Render,
     /// Finding the program in `PATH`.
     Program,
     /// Making a pipe or a socket for it.
@@ -79,11 +81,12 @@ pub enum Cause {
 
 impl ExecStage {
     /// All stages, by their number.
-    pub const ALL: [ExecStage; 23] = [
+    pub const ALL: [ExecStage; 24] = [
         ExecStage::EnvFile,
         ExecStage::Expand,
         ExecStage::Account,
         ExecStage::Directories,
+        ExecStage::Render,
         ExecStage::Program,
         ExecStage::Pipe,
         ExecStage::Fork,
@@ -112,6 +115,7 @@ impl ExecStage {
             ExecStage::Expand => "settle the variables of",
             ExecStage::Account => "find the account",
             ExecStage::Directories => "make the directory",
+            ExecStage::Render => "make the file",
             ExecStage::Program => "find the program",
             ExecStage::Pipe => "make a pipe or socket for",
             ExecStage::Fork => "create a process",

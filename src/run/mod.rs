@@ -25,6 +25,7 @@ mod perform;
 pub mod place;
 mod probes;
 pub mod readiness;
+pub mod render;
 pub mod requests;
 pub mod view;
 pub mod words;

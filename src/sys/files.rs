@@ -15,7 +15,11 @@ use super::call;
 /// longer file `EFBIG`.
 pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     // Without O_NONBLOCK a pipe that nobody writes to would be waited for.
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    read_open(File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?, limit)
+}
+
+/// The same of a file that is open already; it was opened without waiting.
+pub fn read_open(file: File, limit: u64) -> io::Result<Vec<u8>> {
     if !file.metadata()?.is_file() {
         return Err(call::error(libc::EINVAL));
     }
