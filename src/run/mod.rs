@@ -9,6 +9,7 @@
 pub mod belongs;
 pub mod boot;
 mod calls;
+pub mod capture;
 mod changes;
 pub mod children;
 pub mod directory;
@@ -18,6 +19,7 @@ mod event_loop;
 pub mod fill;
 mod helper;
 pub mod inspect;
+pub mod judge;
 pub mod launch;
 pub mod load;
 pub mod notify;
