@@ -1,7 +1,6 @@
 //! Dependencies between units: wrong names, cycles, both sides of an order, and what two units share.
 
 use super::*;
-use crate::unitfile::lint::lint;
 
 #[test]
 fn a_dependency_on_nothing_is_an_error_with_the_nearest_name() {
@@ -91,57 +90,4 @@ fn a_chain_of_a_hundred_thousand_units_needs_no_deep_stack() {
 fn what_one_needs_one_cannot_conflict_with() {
     let loaded = load(&[("a.toml", "needs = [\"b\"]\nconflicts = [\"b\"]"), ("b.toml", "")]);
     assert_eq!(said(&loaded), ["a.toml:2:14: it needs 'b' and can never be up with it"]);
-}
-
-fn warnings(files: &[(&str, &str)]) -> Vec<String> {
-    let mut memory = Memory::new(files);
-    let input = memory.input();
-    let mut loaded = super::super::load(&input, &mut memory);
-    assert_eq!(said(&loaded), Vec::<String>::new());
-    loaded.diagnostics = lint(&loaded, &input, &mut memory);
-    said(&loaded)
-}
-
-#[test]
-fn two_units_that_share_an_address_or_a_file_are_warned_of() {
-    let text = "[service]\nexec = [\"x\"]\n[process]\npid-file = \"/run/x.pid\"\n[dirs]\nstate = [\"x\"]\nlog = [\"x\"]\n[ready]\n";
-    let (a, b) = (format!("{text}tcp = \"127.0.0.1:80\"\n"), format!("{text}unix = \"/run/x\"\n"));
-    assert_eq!(
-        warnings(&[("a.toml", &a), ("b.toml", &b)]),
-        [
-            "b.toml:4:12: 'a' and 'b' share the pid file '/run/x.pid'",
-            "b.toml:6:9: 'a' and 'b' share the state directory '/var/lib/x'"
-        ]
-    );
-    let other = "conflicts = [\"a\"]\n[service]\nexec = [\"x\"]\n[ready]\ntcp = \"127.0.0.1:80\"\n";
-    assert_eq!(warnings(&[("a.toml", &a), ("b.toml", other)]), Vec::<String>::new());
-}
-
-#[test]
-fn instances_that_share_what_they_should_not_are_told_of_the_missing_name() {
-    let template = "[instances]\ncount = 3\n[service]\nexec = [\"x\"]\n[ready]\ntcp = \"127.0.0.1:80\"\n";
-    assert_eq!(
-        warnings(&[("t@.toml", template)]),
-        [
-            "t@.toml:6:7: 't@1', 't@3' and 1 more units share the TCP address '127.0.0.1:80' (all instances of the template have it: use %i, %f or a parameter in it)"
-        ]
-    );
-}
-
-#[test]
-fn a_program_that_is_not_there_and_a_drop_in_for_nothing_are_warned_of() {
-    let files = [
-        ("a.toml", "[service]\nexec = [\"/opt/none\", \"x\"]"),
-        ("b.toml", "[task]\nexec = [\"/opt/there\"]"),
-        ("c.toml", "[task]\nexec = [\"${HOME}/x\"]"),
-        ("/opt/there", ""),
-        ("bb.d/x.toml", ""),
-    ];
-    assert_eq!(
-        warnings(&files),
-        [
-            "a.toml:2:8: the program '/opt/none' is not there",
-            "bb.d/x.toml: it changes nothing: there is no unit 'bb' (did you mean 'b.d'?)"
-        ]
-    );
 }

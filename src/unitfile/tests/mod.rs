@@ -3,6 +3,7 @@
 mod graph;
 mod hostile;
 mod language;
+mod lints;
 mod page;
 mod phases;
 mod templates;
