@@ -9,13 +9,12 @@
 //! read, opened without waiting, and no more of them than [`LARGEST`].
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::{fs, io};
 
 use crate::model::spawn::errno_words;
+use crate::sys::files;
 use crate::unitfile::diagnostic::{Diagnostic, Place};
 use crate::unitfile::{self, Files, Input, Loaded, UnitFile};
 
@@ -201,21 +200,11 @@ impl Files for Disk {
 
 /// The bytes of a regular file that is not too large. The error is the cause, in words.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    // O_NONBLOCK: a pipe that nobody writes to would otherwise hold PID 1 for ever.
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
-    let file: File =
-        OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| words(&error))?;
-    let metadata = file.metadata().map_err(|error| words(&error))?;
-    if !metadata.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    let mut bytes = Vec::with_capacity(metadata.len().min(LARGEST) as usize + 1);
-    // The size is asked for and yet not believed: the file may be growing, or be one of /proc.
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| words(&error))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(format!("it is larger than {} KiB", LARGEST >> 10));
-    }
-    Ok(bytes)
+    files::read_bounded(path, LARGEST).map_err(|error| match error.raw_os_error() {
+        Some(libc::EINVAL) => "it is not a regular file".to_owned(),
+        Some(libc::EFBIG) => format!("it is larger than {} KiB", LARGEST >> 10),
+        _ => words(&error),
+    })
 }
 
 fn words(error: &io::Error) -> String {

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::call;
@@ -14,18 +14,38 @@ use super::call;
 /// Reads a regular file of at most `limit` bytes, whole. A pipe, a device or a directory is `EINVAL`, a
 /// longer file `EFBIG`.
 pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    // Without O_NONBLOCK a pipe that nobody writes to would be waited for.
-    read_open(File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?, limit)
+    read_open(open(path)?, limit)
 }
 
 /// The same of a file that is open already; it was opened without waiting.
-pub fn read_open(file: File, limit: u64) -> io::Result<Vec<u8>> {
-    if !file.metadata()?.is_file() {
+pub fn read_open(mut file: File, limit: u64) -> io::Result<Vec<u8>> {
+    let about = file.metadata()?;
+    if !about.is_file() {
         return Err(call::error(libc::EINVAL));
     }
-    let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if about.len() > limit {
+        return Err(call::error(libc::EFBIG));
+    }
+    let size = usize::try_from(about.len()).unwrap_or(0);
+    let mut bytes = vec![0; size + 1];
+    let got = file.read(&mut bytes)?;
+    bytes.truncate(got);
+    // Who asks for one byte more than there is, and does not get it, has read all. Otherwise the size is not believed:
+    // the file is growing, or is one of /proc.
+    if got != size || size == 0 {
+        file.take(limit.saturating_add(1).saturating_sub(got as u64)).read_to_end(&mut bytes)?;
+    }
     if bytes.len() as u64 > limit { Err(call::error(libc::EFBIG)) } else { Ok(bytes) }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let path = call::c_path(path)?;
+    // Without O_NONBLOCK a pipe that nobody writes to would be waited for.
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC | libc::O_LARGEFILE;
+    // musl's open() asks the kernel a second time for O_CLOEXEC, for kernels that do not know it; its openat() does not.
+    // SAFETY: a C string.
+    let opened = call::retry(|| unsafe { libc::openat(libc::AT_FDCWD, path.as_ptr(), flags) });
+    call::owned(opened).map(File::from)
 }
 
 /// Is there anything at this path? A link that leads nowhere is nothing. An error says that nobody can tell.
