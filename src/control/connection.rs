@@ -7,7 +7,8 @@
 //!    └─ it is gone ──▶ Gone ────────────────┘ its oneway calls handed on
 //! ```
 //!
-//! Calls of one client are served one after the other, as Varlink wants it: answers bear no number.
+//! Calls of one client are served one after the other, as Varlink wants it: answers bear no number. `Abandon` alone
+//! overtakes: it is meant for the call that is being served.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -15,14 +16,19 @@ use std::time::Duration;
 
 use super::error::MethodError;
 use super::framing::{Inbox, OF_A_CLIENT};
+use super::method::Method;
 use super::policy::{Access, Peer};
-use super::protocol::{self, Replies};
+use super::protocol::{self, Continues, Replies, Request, Target};
 use crate::model::Moment;
 use crate::sys::poll::Interest;
 
 /// What may lie unread for one client. An event has some 200 bytes: a reader may fall 5,000 events behind.
 /// A single answer may be larger, when nothing else lies there: a list of 10,000 units is.
 pub(super) const OUTPUT_LIMIT: usize = 1024 * 1024;
+
+/// How much may lie unread for one client before it misses news of how its change gets on: some 300 of them. What
+/// comes last always finds room behind them.
+pub(super) const PROGRESS_LIMIT: usize = 64 * 1024;
 
 /// How long a client may take to say something whole for the first time: a program needs no time for it, and a
 /// place is free again soon after somebody who only connects has taken it.
@@ -72,6 +78,10 @@ pub(super) struct Connection {
     pub(super) registered: Option<Interest>,
     pub(super) inbox: Inbox,
     output: Output,
+    /// The oldest message that waits was looked at, and has to wait.
+    looked_ahead: bool,
+    /// An `Abandon` overtook the call that is being served, and is answered behind it.
+    owes_answer: bool,
     /// When it last said something whole or read something; `None`: since the time was last told.
     last_progress: Option<Moment>,
     /// How long it may go on without.
@@ -90,6 +100,8 @@ impl Connection {
             registered: None,
             inbox: Inbox::new(OF_A_CLIENT),
             output: Output::default(),
+            looked_ahead: false,
+            owes_answer: false,
             last_progress: None,
             patience: GREETING_TIME,
         }
@@ -140,16 +152,53 @@ impl Connection {
         self.inbox.clear();
     }
 
-    /// Puts an answer, or a part of one, in line. A client that has let too much lie is given up.
+    /// Puts something in line that is not the answer of a call. A client that has let too much lie is given up.
     pub(super) fn send(&mut self, message: Vec<u8>) {
         match self.life {
             Life::Closing | Life::Gone => {}
             Life::Open | Life::Ended => {
-                if !self.output.push(message) {
+                if !self.output.push(message, OUTPUT_LIMIT) {
                     self.give_up();
                 }
             }
         }
+    }
+
+    /// Puts the answer of a call in line, which is never too long: nothing lies before it but progress.
+    pub(super) fn answer(&mut self, message: Vec<u8>) {
+        if matches!(self.life, Life::Open | Life::Ended) {
+            let _ = self.output.push(message, usize::MAX); // Everything has room below this limit.
+        }
+    }
+
+    /// Puts news of the call that is being served in line; a client that reads too slowly misses them.
+    pub(super) fn inform(&mut self, message: Vec<u8>) {
+        if matches!(self.life, Life::Open | Life::Ended) {
+            let _ = self.output.push(message, PROGRESS_LIMIT); // Missed, see above.
+        }
+    }
+
+    /// Takes an `Abandon` that waits behind the call that is being served.
+    pub(super) fn take_abandon(&mut self) -> bool {
+        let waits = matches!(self.serving, Serving::Call(Replies::One | Replies::Many));
+        if !waits || self.looked_ahead || self.owes_answer || self.life == Life::Closing {
+            return false;
+        }
+        let Some(message) = self.inbox.peek() else { return false };
+        self.looked_ahead = true;
+        let Ok(Request { target: Ok(Target::Manager(Method::Abandon)), replies }) =
+            protocol::read_request(message)
+        else {
+            return false;
+        };
+        self.take_message();
+        self.owes_answer = replies != Replies::None;
+        true
+    }
+
+    fn take_message(&mut self) -> Option<Vec<u8>> {
+        self.looked_ahead = false;
+        self.inbox.take()
     }
 
     /// Writes what the socket takes.
@@ -176,7 +225,7 @@ impl Connection {
             return None;
         }
         self.transmit();
-        if self.output.is_empty() || self.life == Life::Gone { self.inbox.take() } else { None }
+        if self.output.is_empty() || self.life == Life::Gone { self.take_message() } else { None }
     }
 
     /// Nothing is left to be done for it.
@@ -207,18 +256,25 @@ impl Connection {
         self.last_progress.get_or_insert(now);
     }
 
-    /// When it has used up its time; `None` while it waits for us and has read all it was sent. What a client
-    /// that is gone left behind is due at once.
+    /// When it has used up its time; `None` while it waits for us: a call is never given up because its progress is not
+    /// read. What a client that is gone left behind is due at once.
     pub(super) fn deadline(&self) -> Option<Moment> {
         if self.life == Life::Gone {
             return Some(Moment::default());
         }
-        let waits_for_us = self.serving != Serving::Nothing && self.output.is_empty();
+        let waits_for_us = match self.serving {
+            Serving::Call(_) => true,
+            Serving::Events => self.output.is_empty(),
+            Serving::Nothing => false,
+        };
         if waits_for_us { None } else { self.last_progress.map(|moment| moment + self.patience) }
     }
 
     /// The call that was served is over.
     pub(super) fn served(&mut self) {
+        if std::mem::take(&mut self.owes_answer) {
+            self.answer(protocol::write_reply(&serde_json::json!({}), Continues::No));
+        }
         self.serving = Serving::Nothing;
         self.last_progress = None;
     }
@@ -255,12 +311,12 @@ impl Output {
 
     /// False when the message finds no room.
     #[must_use]
-    fn push(&mut self, message: Vec<u8>) -> bool {
+    fn push(&mut self, message: Vec<u8>, limit: usize) -> bool {
         if self.is_empty() {
             *self = Output { bytes: message, written: 0 };
             return true;
         }
-        if self.len() + message.len() > OUTPUT_LIMIT {
+        if self.len() + message.len() > limit {
             return false;
         }
         self.bytes.drain(..self.written);

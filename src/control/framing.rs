@@ -95,6 +95,12 @@ impl Inbox {
         self.waiting
     }
 
+    /// The oldest whole message, which stays.
+    pub fn peek(&self) -> Option<&[u8]> {
+        let end = self.bytes.iter().position(|byte| *byte == 0)?;
+        self.bytes.get(..end)
+    }
+
     /// Takes the oldest whole message. When nothing is left, its memory is given back.
     pub fn take(&mut self) -> Option<Vec<u8>> {
         let end = self.bytes.iter().position(|byte| *byte == 0)?;

@@ -206,6 +206,28 @@ impl Method {
         self.access() == Access::Own
     }
 
+    /// Is it answered before it is done?
+    pub fn no_wait(&self) -> bool {
+        match self {
+            Method::Start { no_wait, .. }
+            | Method::Stop { no_wait, .. }
+            | Method::Restart { no_wait, .. }
+            | Method::Reload { no_wait, .. }
+            | Method::Sync { no_wait, .. }
+            | Method::Scale { no_wait, .. } => *no_wait,
+            Method::Status
+            | Method::List { .. }
+            | Method::Show { .. }
+            | Method::Why { .. }
+            | Method::Abandon
+            | Method::Plan { .. }
+            | Method::Reset { .. }
+            | Method::Signal { .. }
+            | Method::Events
+            | Method::Shutdown { .. } => false,
+        }
+    }
+
     /// Reads a call. `name` is without the interface.
     pub fn read(name: &str, parameters: Map<String, Value>) -> Result<Method, MethodError> {
         let mut given = Parameters(parameters);
@@ -220,7 +242,7 @@ impl Method {
                 let word_of = |name: &str| name.to_ascii_lowercase();
                 let planned = CHANGES.into_iter().find(|(_, name)| word_of(name) == action);
                 let (planned, _) = planned.ok_or_else(|| invalid("action"))?;
-                Method::Plan { change: Box::new(given.change(planned)?) }
+                Method::Plan { change: Box::new(given.change(planned, false)?) }
             }
             "Reset" => Method::Reset { units: given.units()? },
             "Signal" => Method::Signal { units: given.units()?, signal: given.signal()? },
@@ -230,33 +252,11 @@ impl Method {
                 let change = CHANGES.into_iter().find(|(_, known)| *known == name);
                 let (change, _) = change.ok_or_else(|| MethodError::MethodNotFound(name.to_owned()))?;
                 let no_wait = given.flag("noWait")?;
-                given.change(change)?.without_waiting(no_wait)
+                given.change(change, no_wait)?
             }
         };
         given.end()?;
         Ok(method)
-    }
-
-    fn without_waiting(mut self, wish: bool) -> Method {
-        match &mut self {
-            Method::Start { no_wait, .. }
-            | Method::Stop { no_wait, .. }
-            | Method::Restart { no_wait, .. }
-            | Method::Reload { no_wait, .. }
-            | Method::Sync { no_wait, .. }
-            | Method::Scale { no_wait, .. } => *no_wait = wish,
-            Method::Status
-            | Method::List { .. }
-            | Method::Show { .. }
-            | Method::Why { .. }
-            | Method::Abandon
-            | Method::Plan { .. }
-            | Method::Reset { .. }
-            | Method::Signal { .. }
-            | Method::Events
-            | Method::Shutdown { .. } => {}
-        }
-        self
     }
 
     /// Its parameters on the wire; those at their default are left out.
@@ -377,8 +377,7 @@ impl Parameters {
     }
 
     /// What a change and the plan of one have in common.
-    fn change(&mut self, change: Change) -> Result<Method, MethodError> {
-        let no_wait = false;
+    fn change(&mut self, change: Change, no_wait: bool) -> Result<Method, MethodError> {
         Ok(match change {
             Change::Start => Method::Start { units: self.units()?, no_wait },
             Change::Stop => Method::Stop { units: self.units()?, cascade: self.flag("cascade")?, no_wait },

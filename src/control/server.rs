@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::connection::{Connection, Life, Serving};
 use super::description;
@@ -74,6 +74,15 @@ pub struct Call {
     pub peer: Peer,
 }
 
+/// What became of somebody who waited for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The client went away.
+    Gone(ConnectionId),
+    /// It called `Abandon`, and still waits.
+    Abandoned(ConnectionId),
+}
+
 /// A place for a connection.
 #[derive(Debug)]
 struct Slot {
@@ -92,7 +101,7 @@ pub struct Server {
     slots: Vec<Slot>,
     /// The place after which the next call is looked for, so that all get their turn.
     turn: usize,
-    cancelled: Vec<ConnectionId>,
+    cancelled: Vec<Cancelled>,
 }
 
 impl Server {
@@ -151,8 +160,11 @@ impl Server {
             self.cancel_if_gone(place);
             let slot = self.slots.get_mut(place)?;
             let connection = slot.connection.as_deref_mut()?;
-            let message = connection.next_message()?;
             let id = ConnectionId::new(place, slot.generation);
+            if connection.take_abandon() {
+                self.cancelled.push(Cancelled::Abandoned(id));
+            }
+            let message = connection.next_message()?;
             match protocol::read_request(&message) {
                 Err(garbled) => send_away(connection, &garbled),
                 Ok(Request { replies, .. }) if connection.life == Life::Gone && replies != Replies::None => {}
@@ -172,15 +184,25 @@ impl Server {
     /// has gone is dropped.
     pub fn reply<T: Serialize>(&mut self, id: ConnectionId, parameters: &T) {
         if self.wants_reply(id) {
-            self.send(id, protocol::write_reply(parameters, Continues::No));
+            self.answer(id, protocol::write_reply(parameters, Continues::No));
         }
         self.served(id);
+    }
+
+    /// Tells who called with `more` how its call gets on. It misses what it does not read in time, or what finds no
+    /// room beside everything else that lies unread.
+    pub fn inform<T: Serialize>(&mut self, id: ConnectionId, parameters: &T) {
+        let is_full = self.unread() >= OUTPUT_LIMIT;
+        let Some(connection) = self.connection(id).filter(|_| !is_full) else { return };
+        if connection.serving == Serving::Call(Replies::Many) {
+            connection.inform(protocol::write_reply(parameters, Continues::Yes));
+        }
     }
 
     /// Answers the call of this connection with an error.
     pub fn error(&mut self, id: ConnectionId, error: &MethodError) {
         if self.wants_reply(id) {
-            self.send(id, protocol::write_error(error));
+            self.answer(id, protocol::write_error(error));
         }
         self.served(id);
     }
@@ -200,9 +222,9 @@ impl Server {
         (0..).zip(&self.slots).filter(|(_, slot)| serves_events(slot)).map(id_of).collect()
     }
 
-    /// Whose client went away before its call was answered, since this was last asked. It is to be asked in each
-    /// turn of the loop.
-    pub fn cancelled(&mut self) -> Vec<ConnectionId> {
+    /// Who went away or called `Abandon` before its call was answered, since this was last asked. It is to be asked in
+    /// each turn of the loop.
+    pub fn cancelled(&mut self) -> Vec<Cancelled> {
         std::mem::take(&mut self.cancelled)
     }
 
@@ -270,6 +292,13 @@ impl Server {
         }
     }
 
+    fn answer(&mut self, id: ConnectionId, message: Vec<u8>) {
+        self.make_room(message.len());
+        if let Some(connection) = self.connection(id) {
+            connection.answer(message);
+        }
+    }
+
     fn send(&mut self, id: ConnectionId, message: Vec<u8>) {
         self.make_room(message.len());
         if let Some(connection) = self.connection(id) {
@@ -280,8 +309,7 @@ impl Server {
     /// Gives up whoever lets most lie unread, those with a kept place last, until `length` more bytes fit.
     fn make_room(&mut self, length: usize) {
         loop {
-            let connections = self.slots.iter().filter_map(|slot| slot.connection.as_deref());
-            if length + connections.map(Connection::unread).sum::<usize>() <= OUTPUT_LIMIT {
+            if length + self.unread() <= OUTPUT_LIMIT {
                 return;
             }
             let connections = self.slots.iter_mut().filter_map(|slot| slot.connection.as_deref_mut());
@@ -291,6 +319,12 @@ impl Server {
                 None => return,
             }
         }
+    }
+
+    /// What lies unread for all clients together.
+    fn unread(&self) -> usize {
+        let connections = self.slots.iter().filter_map(|slot| slot.connection.as_deref());
+        connections.map(Connection::unread).sum()
     }
 
     fn welcome(&mut self, stream: UnixStream) {
@@ -370,7 +404,7 @@ impl Server {
             return;
         };
         if matches!(connection.serving, Serving::Call(Replies::One | Replies::Many)) {
-            self.cancelled.push(ConnectionId::new(place, slot.generation));
+            self.cancelled.push(Cancelled::Gone(ConnectionId::new(place, slot.generation)));
         }
         connection.serving = Serving::Nothing;
     }
@@ -412,15 +446,22 @@ fn serve(
             connection.serving = match (&method, replies) {
                 (Method::Events, Replies::Many) => Serving::Events,
                 (Method::Events, Replies::One | Replies::None) => return Err(MethodError::ExpectedMore),
+                // One that comes in its turn has nothing before it that it could give up.
+                (Method::Abandon, replies) => return Ok(answer_at_once(connection, replies, &json!({}))),
                 (_, replies) => Serving::Call(replies),
             };
             return Ok(Some(method));
         }
     };
+    Ok(answer_at_once(connection, replies, &answer))
+}
+
+/// Answers what needs nobody else; never a call for `run`.
+fn answer_at_once(connection: &mut Connection, replies: Replies, answer: &Value) -> Option<Method> {
     if replies != Replies::None {
-        connection.send(protocol::write_reply(&answer, Continues::No));
+        connection.send(protocol::write_reply(answer, Continues::No));
     }
-    Ok(None)
+    None
 }
 
 fn send_away(connection: &mut Connection, garbled: &Garbled) {

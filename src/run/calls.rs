@@ -9,7 +9,8 @@ use crate::engine::{Failure, Outcome, Phase, UnitId};
 use crate::sys::poll::Readiness;
 
 use super::event_loop::slot;
-use super::requests::{Held, Pending, report};
+use super::report::{output_of, report};
+use super::requests::{Held, Pending};
 use super::{Init, view};
 
 impl Init {
@@ -29,8 +30,10 @@ impl Init {
             }
             self.process_events();
         }
-        for connection in self.server.iter_mut().flat_map(Server::cancelled) {
-            self.requests.forget(connection);
+        let cancelled = self.server.as_mut().map(Server::cancelled).unwrap_or_default();
+        for cancelled in cancelled {
+            self.cancel(cancelled);
+            self.process_events();
         }
     }
 
@@ -85,7 +88,7 @@ impl Init {
         if pending.connection.is_none() {
             return;
         }
-        if let Outcome::Failed { unit, .. } = outcome {
+        if let Some(unit) = output_of(&outcome) {
             self.logs.request_flush(slot(unit), self.now);
             self.requests.hold(Held { pending, outcome, unit });
             return;
@@ -102,7 +105,8 @@ impl Init {
     fn send_report(&mut self, pending: &Pending, outcome: &Outcome, output_of: Option<UnitId>) {
         let Some(connection) = pending.connection else { return };
         let mut report = report(&self.engine, outcome, pending);
-        report.units = pending.units.iter().map(|id| self.status_of(*id)).collect();
+        let units = pending.units.iter().filter_map(|name| self.engine.find(name));
+        report.units = units.map(|id| self.status_of(id)).collect();
         if let Some(unit) = output_of {
             report.last_output = self.logs.tail(slot(unit));
             if let Some(note) = self.readiness_note(unit) {

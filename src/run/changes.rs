@@ -1,64 +1,146 @@
 //! Calls that change something: each becomes a request of the engine, and is answered when that has an outcome.
+//!
+//! ```text
+//!   Method ──▶ Wish ──▶ Request ──▶ engine ──▶ Progress … Outcome ──▶ report ──▶ the client
+//!               └─ Plan(Method) ──▶ PlanReport                 ▲
+//!   Abandon, or the client goes away ──▶ Request::Abandon ─────┘
+//! ```
 
 use crate::control::error::MethodError;
 use crate::control::method::{Method, ShutdownKind};
-use crate::control::server::{Call, ConnectionId};
+use crate::control::server::{Call, Cancelled};
 use crate::control::wire::Report;
-use crate::engine::{Dependents, Event, Gate, Outcome, Request, RequestId, RestartHow, Shutdown, UnitId};
+use crate::engine::{
+    Dependents, Event, Gate, Outcome, Progress, Request, RequestId, RestartHow, Shutdown, UnitId,
+};
 
 use super::Init;
-use super::requests::Pending;
+use super::progress::progress;
+use super::report::{plan_report, refused_plan};
+use super::requests::{Pending, Wish};
 
 impl Init {
     pub(super) fn change(&mut self, call: &Call) -> Result<(), MethodError> {
-        let connection = call.connection;
         match &call.method {
-            Method::Start { units, no_wait } => {
-                let units = self.select_or_find_new(units)?;
-                let id = self.request(connection, units.clone(), "started", Request::Start { units });
-                if *no_wait {
-                    self.answer_without_waiting(id);
-                }
-            }
-            Method::Stop { units, cascade, no_wait } => {
-                let units = self.select(units)?;
-                let dependents = if *cascade { Dependents::Stop } else { Dependents::Refuse };
-                let id =
-                    self.request(connection, units.clone(), "stopped", Request::Stop { units, dependents });
-                if *no_wait {
-                    self.answer_without_waiting(id);
-                }
-            }
-            Method::Restart { units, rolling, skip_configtest, no_wait } => {
-                let units = self.select(units)?;
-                let how = if *rolling { RestartHow::Rolling } else { RestartHow::Together };
-                let request = Request::Restart { units: units.clone(), gate: gate(*skip_configtest), how };
-                let id = self.request(connection, units, "restarted", request);
-                if *no_wait {
-                    self.answer_without_waiting(id);
-                }
-            }
-            Method::Reload { units, skip_configtest, no_wait } => {
-                let units = self.select(units)?;
-                let request = Request::Reload { units: units.clone(), gate: gate(*skip_configtest) };
-                let id = self.request(connection, units, "reloaded", request);
-                if *no_wait {
-                    self.answer_without_waiting(id);
-                }
-            }
-            Method::Reset { units } => {
-                let units = self.select(units)?;
-                self.request(connection, units.clone(), "reset", Request::Reset { units });
-            }
-            Method::Signal { units, signal } => {
-                let units = self.select(units)?;
-                let request = Request::Signal { units: units.clone(), signal: *signal };
-                self.request(connection, units, "signalled", request);
-            }
             Method::Shutdown { how } => self.shut_down_for(call, *how),
-            method => return Err(MethodError::MethodNotImplemented(method.name().to_owned())),
+            Method::Plan { change } => self.plan(call, change)?,
+            method => {
+                let wish = self.wish(method)?;
+                if method.skips_configtest() {
+                    self.say(&format!(
+                        "{}: no configtest is run, as {} wished",
+                        wish_in_words(method, &wish),
+                        peer_in_words(call)
+                    ));
+                }
+                self.request(call, wish);
+            }
         }
         Ok(())
+    }
+
+    /// What a call wishes of the engine.
+    fn wish(&mut self, method: &Method) -> Result<Wish, MethodError> {
+        let (request, done): (_, &str) = match method {
+            Method::Start { units, .. } => {
+                (Request::Start { units: self.select_or_find_new(units)? }, "started")
+            }
+            Method::Stop { units, cascade, .. } => {
+                let dependents = if *cascade { Dependents::Stop } else { Dependents::Refuse };
+                (Request::Stop { units: self.select(units)?, dependents }, "stopped")
+            }
+            Method::Restart { units, rolling, skip_configtest, .. } => {
+                let how = if *rolling { RestartHow::Rolling } else { RestartHow::Together };
+                let gate = gate(*skip_configtest);
+                (Request::Restart { units: self.select(units)?, gate, how }, "restarted")
+            }
+            Method::Reload { units, skip_configtest, .. } => {
+                (Request::Reload { units: self.select(units)?, gate: gate(*skip_configtest) }, "reloaded")
+            }
+            Method::Reset { units } => (Request::Reset { units: self.select(units)? }, "reset"),
+            Method::Signal { units, signal } => {
+                (Request::Signal { units: self.select(units)?, signal: *signal }, "signalled")
+            }
+            Method::Status
+            | Method::List { .. }
+            | Method::Show { .. }
+            | Method::Why { .. }
+            | Method::Events
+            | Method::Sync { .. }
+            | Method::Scale { .. }
+            | Method::Abandon
+            | Method::Plan { .. }
+            | Method::Shutdown { .. } => {
+                return Err(MethodError::MethodNotImplemented(method.name().to_owned()));
+            }
+        };
+        let units = self.named(&request);
+        Ok(Wish { request, units, done: done.to_owned() })
+    }
+
+    fn named(&self, request: &Request) -> Vec<String> {
+        let ids: &[UnitId] = match request {
+            Request::Boot { units }
+            | Request::Start { units }
+            | Request::Stop { units, .. }
+            | Request::Restart { units, .. }
+            | Request::Reload { units, .. }
+            | Request::Reset { units }
+            | Request::Signal { units, .. } => units,
+            Request::Sync { .. } | Request::Abandon { .. } | Request::Shutdown(_) => &[],
+        };
+        ids.iter().map(|id| self.engine.unit(*id).name().to_owned()).collect()
+    }
+
+    fn request(&mut self, call: &Call, wish: Wish) {
+        let definitions = match &wish.request {
+            Request::Sync { definitions, .. } => definitions.units.clone(),
+            _ => Vec::new(),
+        };
+        let id = self.requests.open(Pending {
+            connection: Some(call.connection),
+            units: wish.units,
+            done: wish.done,
+            definitions,
+            tests: Vec::new(),
+        });
+        self.events.push_back(Event::Requested { id, request: wish.request });
+        if call.method.no_wait() {
+            self.answer_without_waiting(id, &call.method);
+        }
+    }
+
+    fn plan(&mut self, call: &Call, change: &Method) -> Result<(), MethodError> {
+        let wish = self.wish(change)?;
+        let report = match self.engine.plan(&wish.request) {
+            Ok(plan) => plan_report(&self.engine, &wish.request, &plan),
+            Err(refusal) => refused_plan(&self.engine, &refusal),
+        };
+        self.reply(call.connection, &report);
+        Ok(())
+    }
+
+    /// Somebody does not want to wait any longer: what has not stopped anything yet is given up.
+    pub(super) fn cancel(&mut self, cancelled: Cancelled) {
+        let (Cancelled::Gone(connection) | Cancelled::Abandoned(connection)) = cancelled;
+        for request in self.requests.of(connection) {
+            let id = self.requests.open(Pending::own());
+            self.events.push_back(Event::Requested { id, request: Request::Abandon { request } });
+        }
+        if let Cancelled::Gone(connection) = cancelled {
+            self.requests.forget(connection);
+        }
+    }
+
+    /// News of a request, for whoever waits for it and wants to hear.
+    pub(super) fn inform(&mut self, id: RequestId, news: &Progress) {
+        let Some(pending) = self.requests.get_mut(id) else { return };
+        if let Progress::Tested { unit, passed } = news {
+            pending.tested(unit, *passed);
+        }
+        let (Some(connection), Some(server)) = (pending.connection, &mut self.server) else { return };
+        let progress = Some(progress(&self.engine, news, self.now));
+        server.inform(connection, &Report { progress, ..Report::default() });
     }
 
     /// The answer is that it has begun: nobody is left to say that it is over.
@@ -73,26 +155,15 @@ impl Init {
         self.shut_down(how, &format!("asked to by {}", peer_in_words(call)));
     }
 
-    fn request(
-        &mut self,
-        connection: ConnectionId,
-        units: Vec<UnitId>,
-        done: &'static str,
-        request: Request,
-    ) -> RequestId {
-        let id = self.requests.open(Pending { connection: Some(connection), units, done });
-        self.events.push_back(Event::Requested { id, request });
-        id
-    }
-
     /// `--no-wait`: a refusal is still told where it comes at once; anything else is told to have begun.
-    fn answer_without_waiting(&mut self, id: RequestId) {
+    fn answer_without_waiting(&mut self, id: RequestId, method: &Method) {
         self.process_events();
         let Some(pending) = self.requests.get_mut(id) else { return };
         let begun = Pending {
             connection: pending.connection.take(),
             units: pending.units.clone(),
-            done: "asked to start",
+            done: format!("asked to {}", method.name().to_ascii_lowercase()),
+            ..Pending::default()
         };
         self.answer_pending(begun, Outcome::Done);
     }
@@ -100,6 +171,11 @@ impl Init {
 
 fn gate(skip_configtest: bool) -> Gate {
     if skip_configtest { Gate::Skipped } else { Gate::Enforced }
+}
+
+/// `restart web, api`.
+fn wish_in_words(method: &Method, wish: &Wish) -> String {
+    format!("{} {}", method.name().to_ascii_lowercase(), wish.units.join(", ")).trim_end().to_owned()
 }
 
 fn shutting_down() -> Report {

@@ -43,7 +43,8 @@ impl Init {
                 self.events.push_back(event);
             }
             // Nothing is rendered and nothing probed yet, so nothing has to be settled and what lives serves.
-            Effect::SettleRenders { .. } | Effect::ForgetProbe { .. } | Effect::Progress { .. } => {}
+            Effect::SettleRenders { .. } | Effect::ForgetProbe { .. } => {}
+            Effect::Progress { id, progress } => self.inform(id, &progress),
             Effect::Probe { unit } => self.events.push_back(Event::Probed { unit, result: Ok(()) }),
             // No sync and no overlapping restart is carried out yet, so no id is freed and none exchanged.
             Effect::Forget { .. } | Effect::Exchanged { .. } => {}
@@ -300,7 +301,7 @@ fn wants_cont(signal: Signal) -> bool {
 }
 
 /// What a role runs, and as whom.
-fn command_of(program: &Program, role: Role) -> Option<(&Command, Option<&Account>)> {
+pub(super) fn command_of(program: &Program, role: Role) -> Option<(&Command, Option<&Account>)> {
     match role {
         Role::Main => Some((&program.exec, None)),
         Role::Condition | Role::Trial(Trial::Condition) => {

@@ -8,28 +8,55 @@
 //! the failure was often written a moment before the end.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::control::server::ConnectionId;
-use crate::control::wire::Report;
-use crate::engine::{Engine, Outcome, Refusal, RequestId, UnitId};
-use crate::model::time::Spoken;
+use crate::control::wire::Step;
+use crate::engine::{Outcome, Request, RequestId, Tested, UnitId};
+use crate::model::{Unit, UnitName};
 
 /// A request whose answer is awaited.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
     /// Who waits; nobody, for what sexton wished itself or what was answered at once.
     pub connection: Option<ConnectionId>,
-    /// The units that were named.
-    pub units: Vec<UnitId>,
+    /// The units that were named. A name outlives the place of a unit, which a sync may give to another.
+    pub units: Vec<String>,
     /// What is said when all went well: `started`, `stopped`.
-    pub done: &'static str,
+    pub done: String,
+    /// The new definitions of a sync, which are tested before they are the engine's.
+    pub definitions: Vec<Rc<Unit>>,
+    /// The configtests that were run for it.
+    pub tests: Vec<Step>,
 }
 
 impl Pending {
     /// A wish of sexton's own: nobody waits for the answer.
     pub fn own() -> Pending {
-        Pending { connection: None, units: Vec::new(), done: "" }
+        Pending::default()
     }
+
+    /// Takes note of a configtest. A second one of the same unit takes the place of the first.
+    pub fn tested(&mut self, unit: &UnitName, result: Tested) {
+        self.tests.retain(|step| step.unit != unit.as_str());
+        let result = match result {
+            Tested::Passed => "passed",
+            Tested::Failed => "failed",
+            Tested::Untested => "untested",
+        };
+        self.tests.push(Step { unit: unit.to_string(), result: result.to_owned(), ..Step::default() });
+    }
+}
+
+/// What a client wishes, and what is said when it is done.
+#[derive(Debug)]
+pub struct Wish {
+    /// For the engine.
+    pub request: Request,
+    /// The units that were named.
+    pub units: Vec<String>,
+    /// As in [`Pending`].
+    pub done: String,
 }
 
 /// A failure whose report waits for the last output of its unit.
@@ -82,63 +109,19 @@ impl Requests {
         ready
     }
 
-    /// Forgets a client that went away; what it asked for goes on.
+    /// What a client waits for.
+    pub fn of(&self, connection: ConnectionId) -> Vec<RequestId> {
+        let is_its = |pending: &Pending| pending.connection == Some(connection);
+        self.pending.iter().filter(|(_, pending)| is_its(pending)).map(|(id, _)| *id).collect()
+    }
+
+    /// Forgets a client that went away; what it asked for may go on.
     pub fn forget(&mut self, connection: ConnectionId) {
         for pending in self.pending.values_mut().chain(self.held.iter_mut().map(|held| &mut held.pending)) {
             if pending.connection == Some(connection) {
                 pending.connection = None;
             }
         }
-    }
-}
-
-/// The words and the kind of an outcome, without units and output.
-pub fn report(engine: &Engine, outcome: &Outcome, pending: &Pending) -> Report {
-    let name = |unit: UnitId| engine.unit(unit).name().to_string();
-    let (kind, message, unit) = match outcome {
-        Outcome::Done => ("done", done_in_words(engine, pending), None),
-        Outcome::Refused(refusal) => {
-            let unit = match refusal {
-                Refusal::NeededBy { unit, .. }
-                | Refusal::Conflict { unit, .. }
-                | Refusal::Broken { unit, .. }
-                | Refusal::NoReload { unit }
-                | Refusal::NotUp { unit }
-                | Refusal::Busy { unit, .. }
-                | Refusal::NoProcess { unit } => Some(*unit),
-                Refusal::ConfigTest { .. }
-                | Refusal::SyncRunning
-                | Refusal::NotBuilt(_)
-                | Refusal::ShuttingDown => None,
-            };
-            ("refused", refusal.describe(&name), unit)
-        }
-        Outcome::Failed { unit, failure, retry_in } => {
-            let then = match retry_in {
-                Some(wait) if wait.is_zero() => "; it is tried again at once".to_owned(),
-                Some(wait) => format!("; it is tried again in {}", Spoken(*wait)),
-                None => String::new(),
-            };
-            ("failed", format!("{} failed: {}{then}", name(*unit), failure.describe(&name)), Some(*unit))
-        }
-        Outcome::Aborted { unit, failure, .. } => (
-            "aborted",
-            format!("{}: {}; nothing was stopped", name(*unit), failure.describe(&name)),
-            Some(*unit),
-        ),
-        Outcome::Abandoned { .. } => ("abandoned", "given up; nothing was stopped".to_owned(), None),
-        Outcome::RollStopped { because, .. } => return report(engine, because, pending),
-        Outcome::Replaced { .. } => ("replaced", "a later request wished the opposite".to_owned(), None),
-        Outcome::ShuttingDown => ("shutting-down", "sexton is shutting down".to_owned(), None),
-    };
-    Report { outcome: kind.to_owned(), message, unit: unit.map(name), ..Report::default() }
-}
-
-fn done_in_words(engine: &Engine, pending: &Pending) -> String {
-    match pending.units.as_slice() {
-        [] => pending.done.to_owned(),
-        [unit] => format!("{} {}", engine.unit(*unit).name(), pending.done),
-        units => format!("{} units {}", units.len(), pending.done),
     }
 }
 

@@ -7,12 +7,11 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::super::connection;
 use super::*;
 
 mod limits;
+mod progress;
 
 const CLASS: u8 = 7;
 
@@ -266,7 +265,7 @@ fn a_client_that_goes_away_cancels_its_call_and_wakes_nobody_again() {
     let calls = [house.turn(), house.turn()].concat();
     drop(client);
     house.turn();
-    assert_eq!(house.server.cancelled(), [calls[0].connection]);
+    assert_eq!(house.server.cancelled(), [Cancelled::Gone(calls[0].connection)]);
     assert_eq!(house.server.cancelled(), []);
     assert_eq!(house.connections(), 0);
     house.turn();
