@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::model::{Signal, time};
+use crate::sys::namespace::Outside;
 
 use super::Exit;
 use super::help::{command, help};
@@ -103,7 +104,7 @@ only if everything that it says happened did happen.")]
     Demo,
     /// PID 1 of the demo, before it is sexton
     #[command(hide = true)]
-    DemoInit,
+    DemoInit(StageArgs),
     /// The daemon of the demo's units
     #[command(hide = true)]
     DemoServer(ServerArgs),
@@ -288,6 +289,13 @@ pub struct CompletionsArgs {
     /// Which shell
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
+}
+
+/// `sexton demo-init`.
+#[derive(Debug, Args)]
+pub struct StageArgs {
+    /// The namespaces that `sexton demo` left
+    pub outside: Outside,
 }
 
 /// `sexton demo-server`.

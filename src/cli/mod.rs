@@ -55,7 +55,7 @@ fn do_locally(global: &Global, command: &Local) -> Exit {
             Ok(exit.unwrap_or(Exit::Failed))
         }
         Local::Demo => demo::demo(screen),
-        Local::DemoInit => Err(demo::become_init()),
+        Local::DemoInit(args) => Err(demo::become_init(args)),
         Local::DemoServer(args) => Ok(demo::serve(args, screen)),
         Local::Completions(args) => {
             screen.say(&completions(args.shell));

@@ -12,6 +12,7 @@ mod story;
 
 pub(super) use server::serve;
 
+use super::args::StageArgs;
 use super::{Exit, Screen, Trouble};
 
 /// `sexton demo`.
@@ -23,6 +24,6 @@ pub(super) fn demo(screen: &mut Screen<'_>) -> Result<Exit, Trouble> {
 }
 
 /// `sexton demo-init`: returns only when it cannot become PID 1 of the stage.
-pub(super) fn become_init() -> Trouble {
-    stage::become_init()
+pub(super) fn become_init(args: &StageArgs) -> Trouble {
+    stage::become_init(args.outside)
 }

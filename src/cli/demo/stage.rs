@@ -23,7 +23,7 @@ use nix::sys::signal::Signal;
 use crate::cli::Trouble;
 use crate::control::client::Client;
 use crate::model::spawn::errno_words;
-use crate::sys::namespace;
+use crate::sys::namespace::{self, Outside};
 
 /// Where the units lie on the stage; they name this place themselves.
 pub(super) const DIRECTORY: &str = "/tmp/sexton-demo";
@@ -46,9 +46,9 @@ pub(super) struct Stage {
 impl Stage {
     /// Makes the namespaces around this process and starts sexton in them.
     pub(super) fn build() -> Result<Stage, Trouble> {
-        namespace::enter().map_err(|error| forbidden(&error))?;
+        let outside = namespace::enter().map_err(|error| forbidden(&error))?;
         let mut command = Command::new("/proc/self/exe");
-        command.arg("demo-init").stdin(Stdio::null()).stdout(Stdio::null());
+        command.arg("demo-init").arg(outside.to_string()).stdin(Stdio::null()).stdout(Stdio::null());
         #[allow(clippy::disallowed_methods, reason = "the demo is no PID 1 and has this one child")]
         let init = command.spawn().map_err(|error| trouble("start PID 1", &error))?;
         Ok(Stage { init, socket: Path::new(DIRECTORY).join("run/control") })
@@ -101,14 +101,19 @@ impl Drop for Stage {
     }
 }
 
-/// `sexton demo-init`: PID 1 before it is sexton. Returns only when it cannot become it.
-pub(super) fn become_init() -> Trouble {
+/// `sexton demo-init`: PID 1 before it is sexton. Returns only when it cannot become it. Outside of namespaces that were made
+/// for it, it changes nothing: what it mounts would hide what is there, for good.
+pub(super) fn become_init(outside: Outside) -> Trouble {
     // What the demo started must not outlive it, whatever ends it.
     if let Err(errno) = prctl::set_pdeathsig(Signal::SIGKILL) {
         return trouble("follow the demo", &errno.into());
     }
-    if let Err(error) = namespace::furnish() {
-        return forbidden(&error);
+    match namespace::furnish(outside) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            return Trouble::Words(format!("{error}; demo-init is a part of 'sexton demo'"));
+        }
+        Err(error) => return forbidden(&error),
     }
     match furnish() {
         Err(error) => trouble("set the stage", &error),
