@@ -44,7 +44,11 @@ fn run_as(argv: Vec<OsString>) -> u8 {
                 complain(&format!("cannot find '{}': {error}", args.directory.display()), Exit::Usage)
             }
         },
-        Parsed::Errand(errand) => cli::run(&errand).code(),
+        // Whoever closed standard output must not have it replaced by the connection to PID 1.
+        Parsed::Errand(errand) => match process::tidy_descriptors() {
+            Ok(()) => cli::run(&errand).code(),
+            Err(error) => complain(&format!("cannot open descriptors 0 to 2: {error}"), Exit::Failed),
+        },
     }
 }
 

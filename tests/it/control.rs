@@ -1,7 +1,7 @@
 //! The control socket under friends, strangers and vandals; a Varlink client that is not ours among them.
 
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -226,6 +226,29 @@ fn output_for_programs_is_json_and_output_for_pipes_has_no_colour() {
         let out = machine.sexton(words).expect(0).out;
         assert!(!out.contains('\u{1b}') && !out.is_empty(), "{words:?}: {out}");
     }
+}
+
+#[test]
+fn a_client_without_standard_output_writes_into_no_socket() {
+    let machine = Plan::new().up();
+    let path = machine.path("listens");
+    let listener = UnixListener::bind(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let hear = || {
+        let (mut client, _) = listener.accept().expect("the client connects");
+        client.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
+        let call = answer(&mut client);
+        client.write_all(b"{\"parameters\":{\"units\":[]}}\0").expect("the client waits for an answer");
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).expect("the client hangs up");
+        (call, String::from_utf8_lossy(&rest).into_owned())
+    };
+    let (call, rest) = std::thread::scope(|scope| {
+        let heard = scope.spawn(hear);
+        machine.shell("@SEXTON@ --socket @DIR@/listens list --json <&- >&-").expect(0);
+        heard.join().expect("the listener ends")
+    });
+    assert!(call.contains("List"), "{call}");
+    assert_eq!(rest, "");
 }
 
 #[test]
