@@ -16,6 +16,7 @@ use std::path::Path;
 use sexton::cli::args::{InitArgs, UpArgs};
 use sexton::cli::{self, Exit, Parsed, Supervise};
 use sexton::logger;
+use sexton::run::boot::BootError;
 use sexton::run::ending::Ending;
 use sexton::run::{self, Options, directory, load::UnitPaths};
 use sexton::sys::allocator::Patient;
@@ -86,6 +87,7 @@ fn init(paths: UnitPaths, run_directory: Option<std::path::PathBuf>) -> u8 {
     match run::boot::run(Options { paths, run_directory }) {
         Ok(Ending::Exit(code)) => code,
         Ok(Ending::Machine(how)) => end_machine(how),
+        Err(error @ BootError::NoUnits { .. }) => complain(&error.to_string(), Exit::Usage),
         Err(error) => complain(&error.to_string(), Exit::Failed),
     }
 }

@@ -10,16 +10,18 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::control::policy::Policy;
 use crate::control::server::Server;
 use crate::engine::{self, Engine, Event, Request, UnitId};
 use crate::logger::client::LogPipes;
+use crate::model::spawn::errno_words;
 use crate::model::{Settings, UnitName};
 use crate::sys::accounts::Accounts;
 use crate::sys::poll::{Interest, Poller, Token};
@@ -32,6 +34,7 @@ use super::children::Children;
 use super::ending::Ending;
 use super::environment::Environment;
 use super::launch::Launcher;
+use super::load::UnitPaths;
 use super::notify::NotifySockets;
 use super::place::Place;
 use super::readiness::Watcher;
@@ -42,16 +45,45 @@ use super::{Class, Init, Options, directory, load};
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Why sexton could not begin at all.
+/// Why sexton could not begin at all, or must not.
 #[derive(Debug)]
-pub struct BootError {
-    what: &'static str,
-    error: std::io::Error,
+pub enum BootError {
+    /// Something that nothing can be done without.
+    Cannot {
+        /// What was to be done.
+        what: &'static str,
+        /// The kernel's word.
+        error: io::Error,
+    },
+    /// The directory of units is not there. PID 1 goes on, and says so.
+    NoUnits {
+        /// The one that matters most.
+        directory: PathBuf,
+        /// What is there instead, or nothing.
+        error: io::Error,
+    },
+    /// Another sexton has the run directory: this one would start everything again, and nobody could talk to it. PID 1
+    /// goes on, and says so.
+    Occupied {
+        /// Where the other answers.
+        socket: PathBuf,
+    },
 }
 
 impl fmt::Display for BootError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: {}", self.what, self.error)
+        match self {
+            BootError::Cannot { what, error } => write!(f, "cannot {what}: {error}"),
+            BootError::NoUnits { directory, error } => {
+                let cause = error.raw_os_error().map_or_else(|| error.to_string(), errno_words);
+                write!(f, "cannot find units in '{}': {cause}", directory.display())
+            }
+            BootError::Occupied { socket } => write!(
+                f,
+                "cannot listen on '{}': another sexton answers there; nothing was started",
+                socket.display()
+            ),
+        }
     }
 }
 
@@ -63,13 +95,19 @@ impl std::error::Error for BootError {
 
 /// Boots, runs until everything is over, and tells how to end.
 pub fn run(options: Options) -> Result<Ending, BootError> {
-    let failed = |what| move |error| BootError { what, error };
+    let failed = |what| move |error| BootError::Cannot { what, error };
     allocator::never_give_up();
     insist(signals::block_all).map_err(failed("block signals"))?;
     let mut limitations = Vec::new();
     note(&mut limitations, "open descriptors 0 to 2", process::tidy_descriptors());
     let null = insist(process::open_nothing).map_err(failed("open anything to read nothing from"))?;
     let place = Place::detect();
+    if let Err(error) = find_directory(&options.paths) {
+        if place == Place::Child {
+            return Err(error);
+        }
+        limitations.push(error.to_string());
+    }
     note(&mut limitations, "leave the working directory", process::leave_directory());
     note(&mut limitations, "raise the limit of descriptors", limits::raise_descriptors().map(drop));
     if place == Place::Child {
@@ -84,6 +122,9 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
     insist(|| poller.add(signals.as_fd(), token, Interest::Read)).map_err(failed("wait for signals"))?;
     let loaded = load::load(&options.paths);
     let server = open_control(&options.run_directory, &loaded.settings, &mut limitations);
+    if place == Place::Child && server.is_none() {
+        find_no_other(&options.run_directory)?;
+    }
     // What an init held goes with its process: closing a thousand pipes one by one would only delay the end.
     let mut init =
         ManuallyDrop::new(assemble(options, place, poller, signals, server, null, &loaded, limitations));
@@ -93,7 +134,7 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
 }
 
 /// Asks again for what nothing can be done without: at boot others may hold for a moment what it takes.
-fn insist<T>(mut act: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+fn insist<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     for _ in 0..TRIES {
         if let Ok(done) = act() {
             return Ok(done);
@@ -103,7 +144,7 @@ fn insist<T>(mut act: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> 
     act()
 }
 
-fn note(limitations: &mut Vec<String>, what: &str, result: std::io::Result<()>) {
+fn note(limitations: &mut Vec<String>, what: &str, result: io::Result<()>) {
     if let Err(error) = result {
         limitations.push(format!("cannot {what}: {error}"));
     }
@@ -157,6 +198,31 @@ fn assemble(
     }
 }
 
+/// One of the directories of units has to be there. Reading what is not there answers no units, which nobody has to wait for.
+fn find_directory(paths: &UnitPaths) -> Result<(), BootError> {
+    let look = |directory: &PathBuf| match std::fs::metadata(directory) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
+        Err(error) => Err(error),
+    };
+    let Some(first) = paths.directories.first() else { return Ok(()) };
+    match look(first) {
+        Err(error) if !paths.directories.iter().skip(1).any(|directory| look(directory).is_ok()) => {
+            Err(BootError::NoUnits { directory: first.clone(), error })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where this sexton cannot listen, does another? One that has no time for a connection is one all the same.
+fn find_no_other(run_directory: &Path) -> Result<(), BootError> {
+    let socket = run_directory.join(directory::CONTROL_SOCKET);
+    match socket::connect_unix(&socket) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Ok(()),
+        _ => Err(BootError::Occupied { socket }),
+    }
+}
+
 /// Makes the run directory and listens on the control socket. Without them sexton runs on, and cannot be talked to.
 fn open_control(run_directory: &Path, settings: &Settings, limitations: &mut Vec<String>) -> Option<Server> {
     if let Err(error) = make_run_directory(run_directory) {
@@ -195,10 +261,10 @@ fn open_control(run_directory: &Path, settings: &Settings, limitations: &mut Vec
 
 /// The directory is ours alone to write, and others may pass through it to the sockets that they may use. One that
 /// somebody else made is refused: what is in it could be theirs.
-fn make_run_directory(path: &Path) -> std::io::Result<()> {
+fn make_run_directory(path: &Path) -> io::Result<()> {
     match std::fs::DirBuilder::new().mode(0o711).create(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path)?;
         }
         other => return other,
@@ -208,7 +274,7 @@ fn make_run_directory(path: &Path) -> std::io::Result<()> {
         .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
         .open(path)?;
     if directory.metadata()?.uid() != process::effective_uid() {
-        return Err(std::io::Error::other("it belongs to another user"));
+        return Err(io::Error::other("it belongs to another user"));
     }
     Ok(())
 }
@@ -255,5 +321,43 @@ impl Init {
             return;
         }
         self.engine.extend(entries);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_says_what_could_not_be_done_and_why() {
+        let gone = || io::Error::from_raw_os_error(libc::ENOENT);
+        let words = |error: BootError| error.to_string();
+        let cannot = words(BootError::Cannot { what: "make an epoll", error: gone() });
+        assert!(cannot.starts_with("cannot make an epoll: "), "{cannot}");
+        assert_eq!(
+            words(BootError::NoUnits { directory: "/etc/x".into(), error: gone() }),
+            "cannot find units in '/etc/x': no such file or directory"
+        );
+        assert_eq!(
+            words(BootError::Occupied { socket: "/run/x".into() }),
+            "cannot listen on '/run/x': another sexton answers there; nothing was started"
+        );
+    }
+
+    #[test]
+    fn one_directory_of_units_that_is_there_is_enough() {
+        let paths = |directories: &[&str]| UnitPaths {
+            directories: directories.iter().map(PathBuf::from).collect(),
+            settings: PathBuf::new(),
+        };
+        for there in [&["/"][..], &["/no/such", "/"], &["/", "/no/such"], &["/proc/self/exe", "/"]] {
+            assert!(find_directory(&paths(there)).is_ok(), "{there:?}");
+        }
+        for (missing, cause) in
+            [("/no/such", "no such file or directory"), ("/proc/self/exe", "not a directory")]
+        {
+            let error = find_directory(&paths(&[missing, "/no/such/either"])).unwrap_err();
+            assert_eq!(error.to_string(), format!("cannot find units in '{missing}': {cause}"));
+        }
     }
 }

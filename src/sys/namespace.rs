@@ -29,10 +29,13 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// Where this process is now.
+    /// Where this thread is now: it is threads that leave a namespace.
     fn here() -> io::Result<Outside> {
         let number = |path: &str| std::fs::metadata(path).map(|namespace| namespace.ino());
-        Ok(Outside { processes: number("/proc/thread-self/ns/pid")?, mounts: number("/proc/thread-self/ns/mnt")? })
+        Ok(Outside {
+            processes: number("/proc/thread-self/ns/pid")?,
+            mounts: number("/proc/thread-self/ns/mnt")?,
+        })
     }
 
     /// Has this process left both namespaces, and is it the first of the new one?

@@ -82,6 +82,45 @@ fn a_directory_with_no_units_and_one_that_is_not_there_are_no_end_of_the_world()
     let mut machine = Plan::new().up();
     assert!(machine.units().is_empty());
     assert_eq!(machine.shut_down(Signal::SIGTERM), 0);
+    let mut machine = Plan::new().command(&["@SEXTON@", "up", "/no/such"]).up();
+    let words = "cannot find units in '/no/such': no such file or directory";
+    assert!(machine.sexton(&["status"]).expect(0).out.contains(words));
+    machine.await_console(words);
+    assert_eq!(machine.shut_down(Signal::SIGTERM), 0);
+}
+
+#[test]
+fn who_is_not_pid_1_waits_for_no_directory_that_is_not_there() {
+    let machine = Plan::new().up();
+    for (path, cause) in [("/no/such", "no such file or directory"), ("/etc/passwd", "not a directory")] {
+        let end = machine.sexton(&["up", path, "--run-dir", "/run/other"]).expect(2);
+        assert!(end.err.contains(&format!("'{path}': {cause}")), "{}", end.err);
+    }
+}
+
+#[test]
+fn a_second_sexton_on_the_same_run_directory_starts_nothing() {
+    let machine = Plan::new()
+        .setup("mkdir -m 777 @DIR@/out")
+        .unit("x", "[service]\nexec = [\"/bin/sh\", \"-c\", \"echo >> @DIR@/out/starts; exec sleep 1000\"]\n")
+        .up();
+    machine.await_state("x", "ready");
+    let units = machine.fill("@DIR@/units");
+    let end = machine.sexton(&["up", &units]).expect(1);
+    assert!(end.err.contains("another sexton answers there"), "{}", end.err);
+    assert_eq!(machine.read("out/starts").lines().count(), 1);
+    machine.sexton(&["status", "x"]).expect(0);
+}
+
+#[test]
+fn the_stage_of_the_demo_is_set_nowhere_but_in_a_world_of_its_own() {
+    let machine = Plan::new().up();
+    let mounts = || machine.shell("cat /proc/self/mountinfo").expect(0).out;
+    let before = mounts();
+    machine.sexton(&["demo-init"]).expect(2);
+    let end = machine.sexton(&["demo-init", "1:2"]).expect(1);
+    assert!(end.err.contains("demo-init is a part of 'sexton demo'"), "{}", end.err);
+    assert_eq!(mounts(), before);
 }
 
 #[test]
