@@ -30,6 +30,7 @@ use crate::sys::spawn::Leads;
 use crate::sys::{allocator, clock, limits, process, socket, terminal};
 use crate::unitfile::{Level, Loaded};
 
+use super::capture::Captures;
 use super::children::Children;
 use super::ending::Ending;
 use super::environment::Environment;
@@ -38,6 +39,7 @@ use super::load::UnitPaths;
 use super::notify::NotifySockets;
 use super::place::Place;
 use super::readiness::Watcher;
+use super::render::Renderer;
 use super::requests::{Pending, Requests};
 use super::{Class, Init, Options, directory, load};
 
@@ -181,6 +183,8 @@ fn assemble(
         logs: LogPipes::new(names, Class::Logger as u8),
         notify: NotifySockets::new(&options.run_directory, Class::Notify as u8),
         watcher: Watcher::new(Class::Readiness as u8),
+        captures: Captures::new(Class::Capture as u8),
+        renderer: Renderer::default(),
         server,
         requests: Requests::default(),
         status_texts: HashMap::new(),

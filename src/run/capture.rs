@@ -67,11 +67,11 @@ pub struct Output {
     pub aside: Vec<u8>,
 }
 
-/// The pipes of all processes that run and will be judged.
+/// The pipes of all processes that run and will be judged, and beside each what it will be judged by.
 #[derive(Debug)]
-pub struct Captures {
+pub struct Captures<Standard> {
     class: u8,
-    by_pid: BTreeMap<Pid, Vec<Stream>>,
+    by_pid: BTreeMap<Pid, (Standard, Vec<Stream>)>,
 }
 
 /// One descriptor of a process.
@@ -82,14 +82,14 @@ struct Stream {
     kept: Kept,
 }
 
-impl Captures {
+impl<Standard> Captures<Standard> {
     /// None yet; `class` is the class of its tokens.
-    pub fn new(class: u8) -> Captures {
+    pub fn new(class: u8) -> Captures<Standard> {
         Captures { class, by_pid: BTreeMap::new() }
     }
 
     /// The process runs: its ends of the pipes are closed here, and the others are read from now on.
-    pub fn watch(&mut self, pid: Pid, pipes: Pipes, poller: &Poller) {
+    pub fn watch(&mut self, pid: Pid, standard: Standard, pipes: Pipes, poller: &Poller) {
         let mut streams = Vec::with_capacity(2);
         for (read, write) in [Some(pipes.answer), pipes.aside].into_iter().flatten() {
             drop(write);
@@ -97,7 +97,7 @@ impl Captures {
             let _ = poller.add(read.as_fd(), self.token(pid, streams.len()), Interest::Read);
             streams.push(Stream { pipe: Some(read), kept: Kept::default() });
         }
-        self.by_pid.insert(pid, streams);
+        self.by_pid.insert(pid, (standard, streams));
     }
 
     /// Reads what is there.
@@ -105,15 +105,15 @@ impl Captures {
         let (pid, place) = (readiness.token.index() >> 1, readiness.token.index() & 1);
         let pid = i32::try_from(pid).ok().and_then(Pid::new);
         let streams = pid.and_then(|pid| self.by_pid.get_mut(&pid));
-        let Some(stream) = streams.and_then(|streams| streams.get_mut(place as usize)) else { return };
+        let Some(stream) = streams.and_then(|(_, streams)| streams.get_mut(place as usize)) else { return };
         if stream.read() == Found::End {
             stream.close(poller);
         }
     }
 
     /// A process was reaped: what it wrote. None for one that is not judged.
-    pub fn take(&mut self, pid: Pid, poller: &Poller) -> Option<Output> {
-        let streams = self.by_pid.remove(&pid)?;
+    pub fn take(&mut self, pid: Pid, poller: &Poller) -> Option<(Standard, Output)> {
+        let (standard, streams) = self.by_pid.remove(&pid)?;
         let mut texts = streams.into_iter().map(|mut stream| {
             for _ in 0..LAST_READS {
                 if stream.read() != Found::Something {
@@ -123,7 +123,8 @@ impl Captures {
             stream.close(poller);
             stream.kept.into_bytes()
         });
-        Some(Output { answer: texts.next()?, aside: texts.next().unwrap_or_default() })
+        let answer = texts.next().unwrap_or_default();
+        Some((standard, Output { answer, aside: texts.next().unwrap_or_default() }))
     }
 
     /// A pid has 22 bits at the most; the lowest bit of the index tells its two descriptors apart.
@@ -209,7 +210,7 @@ mod tests {
         (copy(stdout), copy(stderr))
     }
 
-    fn turn(captures: &mut Captures, poller: &Poller) -> usize {
+    fn turn(captures: &mut Captures<()>, poller: &Poller) -> usize {
         let mut ready = Vec::new();
         poller.wait(&mut ready, Some(Duration::ZERO)).unwrap();
         for readiness in &ready {
@@ -225,12 +226,12 @@ mod tests {
         for is_apart in [false, true] {
             let pipes = Pipes::new(is_apart).unwrap();
             let (mut stdout, mut stderr) = ends(&pipes);
-            captures.watch(pid(4_194_303), pipes, &poller);
+            captures.watch(pid(4_194_303), (), pipes, &poller);
             stdout.write_all(b"one ").unwrap();
             stderr.write_all(b"two ").unwrap();
             while turn(&mut captures, &poller) > 0 {}
             stdout.write_all(b"three").unwrap();
-            let output = captures.take(pid(4_194_303), &poller).unwrap();
+            let ((), output) = captures.take(pid(4_194_303), &poller).unwrap();
             let texts = if is_apart { ("one three", "two ") } else { ("one two three", "") };
             assert_eq!((&output.answer[..], &output.aside[..]), (texts.0.as_bytes(), texts.1.as_bytes()));
             assert_eq!(turn(&mut captures, &poller), 0);
@@ -243,9 +244,9 @@ mod tests {
         let (poller, mut captures) = (Poller::new().unwrap(), Captures::new(CLASS));
         let pipes = Pipes::new(false).unwrap();
         let (mut stdout, _) = ends(&pipes);
-        captures.watch(pid(2), pipes, &poller);
+        captures.watch(pid(2), (), pipes, &poller);
         stdout.write_all(b"said").unwrap();
-        assert_eq!(captures.take(pid(2), &poller).unwrap().answer, b"said");
+        assert_eq!(captures.take(pid(2), &poller).unwrap().1.answer, b"said");
         assert_eq!(stdout.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
         assert_eq!(turn(&mut captures, &poller), 0);
     }
@@ -253,10 +254,10 @@ mod tests {
     #[test]
     fn a_pipe_that_is_closed_does_not_keep_the_loop_awake() {
         let (poller, mut captures) = (Poller::new().unwrap(), Captures::new(CLASS));
-        captures.watch(pid(2), Pipes::new(true).unwrap(), &poller);
+        captures.watch(pid(2), (), Pipes::new(true).unwrap(), &poller);
         assert_eq!(turn(&mut captures, &poller), 2, "both hung up");
         assert_eq!(turn(&mut captures, &poller), 0);
-        assert_eq!(captures.take(pid(2), &poller), Some(Output::default()));
+        assert_eq!(captures.take(pid(2), &poller), Some(((), Output::default())));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   ┌──▶ wait (epoll, until the nearest deadline; for ever when there is none)
-//!   │      │ signals   │ control   │ notify   │ readiness   │ logger
+//!   │      │ signals   │ control   │ notify   │ readiness   │ logger, captures
 //!   │      ▼           ▼           ▼          ▼             ▼
 //!   │     reap       calls     READY=1     probes       matched, flushed
 //!   │      └───────────┴──── Event ┴──────────┴─────────────┘
@@ -12,12 +12,10 @@
 //!
 //! From the first turn on nothing here may exit, panic, block or grow without bound.
 
-use crate::engine::{Cause, Complaint, Event, Request, Role, Shutdown, Trial, UnitId, Verdict};
+use crate::engine::{Event, Request, Shutdown, UnitId};
 use crate::logger::Slot;
 use crate::logger::client::LogEvent;
-use crate::model::process::Ending as ProcessEnding;
-use crate::model::unit::Until;
-use crate::model::{ExitStatus, Moment, Pid, Unit};
+use crate::model::{Moment, Pid};
 use crate::sys::clock;
 use crate::sys::memory;
 use crate::sys::poll::Readiness;
@@ -112,6 +110,7 @@ impl Init {
             Some(Class::Control) => self.receive_calls(readiness),
             Some(Class::Notify) => self.receive_notifications(readiness),
             Some(Class::Readiness) => self.watch(readiness),
+            Some(Class::Capture) => self.captures.handle(readiness, &self.poller),
             Some(Class::Logger) => {
                 let mut seen = Vec::new();
                 self.logs.handle(readiness, &self.poller, self.now, &mut seen);
@@ -152,8 +151,7 @@ impl Init {
             match self.children.remove(pid) {
                 Some(Owner::Unit(unit, role)) => {
                     self.logs.ended(slot(unit));
-                    let spec = self.engine.unit(unit).unit();
-                    let event = ended(unit, spec.map(AsRef::as_ref), role, pid, status);
+                    let event = self.ended_as(unit, role, pid, status);
                     self.events.push_back(event);
                     // Its group is looked at, and a replacement started, before more of the dead are counted.
                     self.process_events();
@@ -207,31 +205,4 @@ fn signal_in_words(arrived: Arrived) -> String {
 /// A unit's place in the logger's tables.
 pub(super) fn slot(unit: UnitId) -> Slot {
     Slot(unit.0)
-}
-
-/// The event for the end of a process. Output is not read yet, so codes alone are judged.
-fn ended(unit: UnitId, spec: Option<&Unit>, role: Role, pid: Pid, status: ExitStatus) -> Event {
-    if !role.is_judged() {
-        return Event::Exited { unit, role, pid, status };
-    }
-    let program = spec.and_then(Unit::program);
-    let passed = Verdict::Passed { number: None };
-    let failed = || Verdict::Failed(Box::new(Complaint { cause: Cause::Status(status), output: Vec::new() }));
-    let by_success = || if status.is_success() { passed.clone() } else { failed() };
-    let verdict = match (role, status.ending()) {
-        (Role::ConfigTest | Role::Trial(Trial::ConfigTest), ProcessEnding::Code(code)) => {
-            let test = program.and_then(|program| program.configtest.as_deref());
-            if test.is_some_and(|test| test.codes_ok.contains(&code)) { passed } else { by_success() }
-        }
-        (Role::PreStop(place), ProcessEnding::Code(code)) => {
-            let hook = program.and_then(|program| program.hooks.pre_stop.get(usize::from(place)));
-            match hook.and_then(|hook| hook.until.as_ref()) {
-                Some(Until::Exit(wanted)) if *wanted == code => passed,
-                Some(Until::Exit(_)) => Verdict::NotYet { number: None },
-                Some(Until::NumberBelow(_) | Until::Matches(_)) | None => by_success(),
-            }
-        }
-        _ => by_success(),
-    };
-    Event::Judged { unit, role, pid, status, verdict }
 }

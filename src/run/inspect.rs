@@ -1,9 +1,9 @@
-//! What is looked at before a start: the directories that have to be there, the paths and the space that
-//! `[require]` names, and what `[[prepare]]` would create.
+//! What is looked at before a start, and before a trial: the directories that have to be there, the files of
+//! `[[render]]`, the paths and the space that `[require]` names, and what `[[prepare]]` would create.
 
 use std::path::Path;
 
-use crate::engine::Finding;
+use crate::engine::{Finding, Purpose, UnitId};
 use crate::model::unit::{Program, Require};
 use crate::model::{ExecStage, SpawnError, Text};
 use crate::sys::dirs::{self, Owner};
@@ -11,11 +11,20 @@ use crate::sys::files;
 
 use super::environment::{DEFAULT_PATH, Environment};
 use super::launch::{self, Launcher, settle};
+use super::render::Renderer;
 
-/// Makes the directories of a unit and looks at what it requires. The error is that of a directory, or of a
-/// variable that is not set.
-pub fn inspect(program: &Program, launcher: &Launcher) -> Result<Finding, SpawnError> {
-    let asks_nothing = *program.require == Require::default() && program.hooks.prepare.is_empty();
+/// Makes the directories and the rendered files of a unit and looks at what it requires. The error is that of a
+/// directory, of a file, or of a variable that is not set.
+pub fn inspect(
+    unit: UnitId,
+    program: &Program,
+    purpose: Purpose,
+    launcher: &Launcher,
+    renderer: &mut Renderer,
+) -> Result<Finding, SpawnError> {
+    let asks_nothing = *program.require == Require::default()
+        && program.hooks.prepare.is_empty()
+        && program.renders.is_empty();
     if asks_nothing && program.dirs.is_empty() {
         return Ok(Finding::Met { prepare: Vec::new() });
     }
@@ -35,6 +44,11 @@ pub fn inspect(program: &Program, launcher: &Launcher) -> Result<Finding, SpawnE
         return Ok(Finding::Met { prepare: Vec::new() });
     }
     let environment = launcher.unit_environment(&program.process)?;
+    // What is not meant for this machine may lack its templates too.
+    if let Some(finding) = look_whether_to_skip(&program.require, &environment)? {
+        return Ok(finding);
+    }
+    renderer.make(unit, program, &environment, purpose)?;
     if let Some(finding) = look(&program.require, &environment)? {
         return Ok(finding);
     }
@@ -48,15 +62,19 @@ pub fn inspect(program: &Program, launcher: &Launcher) -> Result<Finding, SpawnE
     Ok(Finding::Met { prepare })
 }
 
-/// The first thing that is not as it should be.
-fn look(require: &Require, environment: &Environment) -> Result<Option<Finding>, SpawnError> {
-    let settled = |text: &Text| settle(text, environment, "require");
+fn look_whether_to_skip(require: &Require, environment: &Environment) -> Result<Option<Finding>, SpawnError> {
     for text in &require.skip_unless_exists {
-        let path = settled(text)?;
+        let path = settle(text, environment, "require")?;
         if !exists(&path) {
             return Ok(Some(Finding::Skip(format!("'{path}' does not exist"))));
         }
     }
+    Ok(None)
+}
+
+/// The first thing that is not as it should be.
+fn look(require: &Require, environment: &Environment) -> Result<Option<Finding>, SpawnError> {
+    let settled = |text: &Text| settle(text, environment, "require");
     for text in &require.exists {
         let path = settled(text)?;
         if !exists(&path) {

@@ -54,6 +54,8 @@ pub struct Launch<'a> {
 pub enum Part {
     /// The unit's own process: it gets the terminal, and what `[require]` says of its user is looked at.
     Main,
+    /// A configuration test: what `[require]` says of its user is looked at.
+    Test,
     /// A hook, a condition, a probe.
     Around,
 }
@@ -112,10 +114,10 @@ impl Launcher {
         (plan.nice, plan.io_class) = (process.nice, process.io_class);
         plan.cpus.clone_from(&process.cpus);
         (plan.oom_score_adj, plan.umask) = (process.oom_score_adj, process.umask);
-        if launch.part == Part::Main {
-            if let Stdin::Tty(path) = &process.stdin {
-                plan.stdin = spawn::Stdin::Tty(c_string(path.clone())?);
-            }
+        if let (Part::Main, Stdin::Tty(path)) = (launch.part, &process.stdin) {
+            plan.stdin = spawn::Stdin::Tty(c_string(path.clone())?);
+        }
+        if launch.part != Part::Around {
             let require = &launch.program.require;
             let paths = |texts: &[Text]| -> Result<Vec<CString>, SpawnError> {
                 texts.iter().map(|text| settle(text, "require").and_then(c_string)).collect()

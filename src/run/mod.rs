@@ -20,6 +20,7 @@ pub mod fill;
 mod helper;
 pub mod inspect;
 pub mod judge;
+mod judging;
 pub mod launch;
 pub mod load;
 pub mod notify;
@@ -36,14 +37,16 @@ pub mod words;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use crate::control::server::Server;
 use crate::engine::{Effect, Engine, Event, UnitId};
 use crate::logger::client::LogPipes;
-use crate::model::{Moment, Pid};
+use crate::model::{Moment, Pid, Unit};
 use crate::sys::poll::Poller;
 use crate::sys::signals::SignalFd;
 
+use capture::Captures;
 use children::Children;
 use ending::Ending;
 use launch::Launcher;
@@ -51,6 +54,7 @@ use load::UnitPaths;
 use notify::NotifySockets;
 use place::Place;
 use readiness::Watcher;
+use render::Renderer;
 use requests::Requests;
 
 pub use helper::{CONTROL_FD, LOGGER, TAILS_FD};
@@ -76,6 +80,9 @@ struct Init {
     logs: LogPipes,
     notify: NotifySockets,
     watcher: Watcher,
+    /// What is judged by its output, each with the description that it was started from.
+    captures: Captures<Rc<Unit>>,
+    renderer: Renderer,
     server: Option<Server>,
     requests: Requests,
     /// What daemons last said of themselves.
@@ -106,10 +113,12 @@ enum Class {
     Notify,
     Readiness,
     Logger,
+    Capture,
 }
 
 impl Class {
-    const ALL: [Class; 5] = [Class::Signals, Class::Control, Class::Notify, Class::Readiness, Class::Logger];
+    const ALL: [Class; 6] =
+        [Class::Signals, Class::Control, Class::Notify, Class::Readiness, Class::Logger, Class::Capture];
 
     fn from_number(number: u8) -> Option<Class> {
         Class::ALL.into_iter().find(|class| *class as u8 == number)

@@ -13,27 +13,28 @@ use crate::model::{Account, Command, ExecStage, Pid, Signal, SpawnError, Text, U
 use crate::sys::kill::{self, Reached};
 use crate::sys::{clock, dirs};
 
+use super::capture::Pipes;
 use super::children::{Owner, Told};
 use super::ending::ending;
 use super::event_loop::slot;
+use super::inspect::inspect;
 use super::launch::{Launch, Part};
 use super::place::Place;
-use super::{Init, inspect, launch};
+use super::{Init, judge, launch};
 
 impl Init {
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Inspect { unit, spec, purpose } => {
                 let finding = match spec.program() {
-                    Some(program) => {
-                        inspect::inspect(program, &self.launcher).unwrap_or_else(Finding::Failed)
-                    }
+                    Some(program) => inspect(unit, program, purpose, &self.launcher, &mut self.renderer)
+                        .unwrap_or_else(Finding::Failed),
                     None => Finding::Met { prepare: Vec::new() },
                 };
                 self.events.push_back(Event::Inspected { unit, purpose, finding });
             }
             Effect::Spawn { unit, spec, role, reason, main } => {
-                let event = match self.spawn(unit, &spec, role, reason, main) {
+                let event = match self.spawn(unit, spec, role, reason, main) {
                     Ok(pid) => {
                         self.children.insert(pid, Owner::Unit(unit, role));
                         Event::Spawned { unit, role, pid }
@@ -42,8 +43,12 @@ impl Init {
                 };
                 self.events.push_back(event);
             }
-            // Nothing is rendered and nothing probed yet, so nothing has to be settled and what lives serves.
-            Effect::SettleRenders { .. } | Effect::ForgetProbe { .. } => {}
+            Effect::SettleRenders { unit, verdict } => {
+                for problem in self.renderer.settle(unit, verdict) {
+                    self.say(&problem);
+                }
+            }
+            Effect::ForgetProbe { .. } => {}
             Effect::Progress { id, progress } => self.inform(id, &progress),
             Effect::Probe { unit } => self.events.push_back(Event::Probed { unit, result: Ok(()) }),
             // No sync and no overlapping restart is carried out yet, so no id is freed and none exchanged.
@@ -64,15 +69,19 @@ impl Init {
     fn spawn(
         &mut self,
         id: UnitId,
-        unit: &Unit,
+        unit: Rc<Unit>,
         role: Role,
         reason: Reason,
         main: Option<Pid>,
     ) -> Result<Pid, SpawnError> {
         let program = unit.program().ok_or_else(nothing_to_run)?;
         let (command, run_as) = command_of(program, role).ok_or_else(nothing_to_run)?;
-        let part = if role == Role::Main { Part::Main } else { Part::Around };
-        let pipe_failed = |error: std::io::Error| pipe_failed(unit, &error);
+        let part = match role {
+            Role::Main => Part::Main,
+            Role::ConfigTest | Role::Trial(Trial::ConfigTest) => Part::Test,
+            _ => Part::Around,
+        };
+        let pipe_failed = |error: std::io::Error| pipe_failed(&unit, &error);
         let is_main = part == Part::Main;
         let notify = match (is_main, &program.ready.how) {
             (true, Readiness::Notify) => {
@@ -86,19 +95,31 @@ impl Init {
         let promised_fd =
             if is_main { self.prepare_readiness(id, program).map_err(pipe_failed)? } else { None };
         let ready = is_main.then_some(&program.ready.how);
-        let outputs = self.logs.outputs_for(slot(id), program.log, ready).map_err(pipe_failed)?;
-        self.launcher.launch(&Launch {
-            unit,
+        let pipes = role.is_judged().then(|| Pipes::new(judge::is_answer_apart(program, role)));
+        let pipes = pipes.transpose().map_err(pipe_failed)?;
+        let output = match &pipes {
+            Some(pipes) => pipes.outputs(),
+            None => {
+                let outputs = self.logs.outputs_for(slot(id), program.log, ready).map_err(pipe_failed)?;
+                (outputs.stdout, outputs.stderr)
+            }
+        };
+        let pid = self.launcher.launch(&Launch {
+            unit: &unit,
             program,
             command,
             run_as,
             part,
             reason,
             main,
-            output: (outputs.stdout, outputs.stderr),
+            output,
             notify: notify.as_deref(),
             promised: promised_fd.as_ref().map(|(number, fd)| (*number, fd.as_fd())),
-        })
+        })?;
+        if let Some(pipes) = pipes {
+            self.captures.watch(pid, unit, pipes, &self.poller);
+        }
+        Ok(pid)
     }
 
     /// Looks at what is there before the process starts; answers the descriptor that it was promised.

@@ -1,0 +1,39 @@
+//! The end of a process on its way to the engine: judged by its output where the unit says so.
+//!
+//! What a judged process wrote goes to whoever asked for it, with the answer. In the log it stands only when it failed:
+//! every good test of a thousand units would bury it.
+
+use std::rc::Rc;
+
+use crate::engine::{Event, Role, UnitId, Verdict};
+use crate::model::{ExitStatus, Pid, Unit};
+
+use super::Init;
+use super::judge::{Heard, judge};
+
+/// The longest line of a complaint in the log; who asked is told all of it.
+const LOGGED_LINE: usize = 500;
+
+impl Init {
+    /// What the end of a unit's process is to the engine.
+    pub(super) fn ended_as(&mut self, unit: UnitId, role: Role, pid: Pid, status: ExitStatus) -> Event {
+        if !role.is_judged() {
+            return Event::Exited { unit, role, pid, status };
+        }
+        let (spec, output) = match self.captures.take(pid, &self.poller) {
+            Some((spec, output)) => (Some(spec), output),
+            None => (self.engine.unit(unit).unit().cloned(), super::capture::Output::default()),
+        };
+        let heard = Heard { answer: &output.answer, aside: &output.aside };
+        let verdict = judge(spec.as_deref().and_then(Unit::program), role, status, heard);
+        if let Verdict::Failed(complaint) = &verdict {
+            let name = spec.as_ref().map(|spec: &Rc<Unit>| spec.name.to_string()).unwrap_or_default();
+            self.say(&format!("{name}: {role} {complaint}"));
+            for line in &complaint.output {
+                let shown = line.get(..line.floor_char_boundary(LOGGED_LINE)).unwrap_or_default();
+                self.say(&format!("{name}: | {shown}"));
+            }
+        }
+        Event::Judged { unit, role, pid, status, verdict }
+    }
+}
