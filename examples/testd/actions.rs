@@ -7,7 +7,8 @@
 //! | `touch FILE`, `byte FIFO`, `newline FD` | makes a file; writes one byte; writes a newline |
 //! | `dump FILE` | writes what it knows of itself, as JSON |
 //! | `listen tcp ADDRESS`, `listen unix PATH`, `listen http ADDRESS STATUS` | answers from now on |
-//! | `notify TEXT` | a datagram to `NOTIFY_SOCKET`; `\n` in the text is a newline |
+//! | `notify TEXT` | a datagram to `NOTIFY_SOCKET`; `\n` in the text is a newline, `PID` the own pid |
+//! | `notify-of FILE TEXT` | as above, but `PID` is the pid that stands in the file |
 //! | `ignore SIGNAL`, `trap SIGNAL FILE CODE` | ignores it; on it, during `wait`, marks the file and exits |
 //! | `child FILE`, `escape FILE` | a child that waits for ever; one in a session of its own whose parent is gone |
 //! | `orphans N`, `daemonise FILE` | N orphans that end together; forks away as old daemons do, pid in the file |
@@ -45,7 +46,8 @@ pub fn perform(words: &[String]) -> Outcome {
             "newline" => write_to(number(&next()?)?, "\n"),
             "dump" => publish(&next()?, &facts::gather().to_string())?,
             "listen" => listen(&next()?, &mut next)?,
-            "notify" => notify(&next()?)?,
+            "notify" => notify(&next()?, &getpid().to_string())?,
+            "notify-of" => notify_of(&next()?, &next()?)?,
             "ignore" => facts::ignore(signal(&next()?)?),
             "trap" => {
                 let trap = (signal(&next()?)?, next()?, number(&next()?)?);
@@ -143,9 +145,13 @@ fn serve_http(listener: &TcpListener, status: &str) {
     }
 }
 
-fn notify(text: &str) -> Outcome {
+fn notify_of(file: &str, text: &str) -> Outcome {
+    notify(text, &fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?)
+}
+
+fn notify(text: &str, pid: &str) -> Outcome {
     let path = std::env::var("NOTIFY_SOCKET").map_err(|_| "NOTIFY_SOCKET is not set".to_owned())?;
-    let text = text.replace("\\n", "\n").replace("PID", &getpid().to_string());
+    let text = text.replace("\\n", "\n").replace("=PID", &format!("={pid}"));
     let socket = UnixDatagram::unbound().map_err(|e| e.to_string())?;
     let address = match path.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name),
@@ -189,6 +195,7 @@ fn forked() -> Result<Option<Pid>, String> {
 }
 
 fn child(file: &str) -> Outcome {
+    let _ = fs::remove_file(file); // It is there only after an earlier run.
     if forked()?.is_none() {
         publish(file, &getpid().to_string())?;
         wait(&[])?;

@@ -60,7 +60,7 @@ impl Engine {
         match status.ending() {
             ProcessEnding::Code(code) if program.restart.codes_final.contains(&code) => After::Final,
             ProcessEnding::Code(code) if program.restart.codes_ok.contains(&code) => After::Ended,
-            ProcessEnding::Code(_) | ProcessEnding::Signal(_) => After::Failed,
+            ProcessEnding::Code(_) | ProcessEnding::Signal(_) | ProcessEnding::Unknown => After::Failed,
         }
     }
 
@@ -73,6 +73,8 @@ impl Engine {
         let clean = match (told, self.cell(unit).program(), status.ending()) {
             (true, Some(program), ProcessEnding::Code(code)) => program.stop.codes_ok.contains(&code),
             (true, Some(program), ProcessEnding::Signal(signal)) => program.stop.signals_ok.contains(&signal),
+            // It did what it was told, as far as anybody can say.
+            (true, Some(_), ProcessEnding::Unknown) => true,
             _ => self.restarts_after(unit, status) == After::Ended,
         };
         let quality = if clean { Quality::Clean } else { Quality::Unclean };

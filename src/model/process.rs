@@ -50,9 +50,14 @@ pub enum Ending {
     Code(u8),
     /// This signal killed it.
     Signal(Signal),
+    /// Somebody else's child, which its own parent reaped: it ended, and how was not ours to learn.
+    Unknown,
 }
 
 impl ExitStatus {
+    /// The status of a process that another one reaped. No word of `waitpid` is negative.
+    pub const UNKNOWN: ExitStatus = ExitStatus(-1);
+
     /// Wraps the word that `waitpid` filled in.
     pub const fn from_wait(raw: i32) -> ExitStatus {
         ExitStatus(raw)
@@ -70,22 +75,26 @@ impl ExitStatus {
 
     /// Code or signal. A word that is neither (a stop, which sexton never asks for) reads as its code.
     pub const fn ending(self) -> Ending {
+        if self.0 == ExitStatus::UNKNOWN.0 {
+            return Ending::Unknown;
+        }
         match Signal::from_number(self.0 & 0x7f) {
             Some(signal) => Ending::Signal(signal),
             None => Ending::Code(((self.0 >> 8) & 0xff) as u8),
         }
     }
 
-    /// It exited with code 0.
+    /// It exited with code 0. An end that nobody saw is no success.
     pub const fn is_success(self) -> bool {
         self.0 & 0xff7f == 0
     }
 
-    /// What a shell, and sexton itself, would exit with: the code, or 128 + the signal.
+    /// What a shell, and sexton itself, would exit with: the code, or 128 + the signal; 1 for an end that nobody saw.
     pub const fn as_exit_code(self) -> u8 {
         match self.ending() {
             Ending::Code(code) => code,
             Ending::Signal(signal) => 128 + signal.number() as u8,
+            Ending::Unknown => 1,
         }
     }
 }
@@ -96,6 +105,7 @@ impl fmt::Display for ExitStatus {
             Ending::Code(code) => write!(f, "exited with code {code}"),
             Ending::Signal(signal) if self.0 & 0x80 != 0 => write!(f, "was killed by {signal} (core dumped)"),
             Ending::Signal(signal) => write!(f, "was killed by {signal}"),
+            Ending::Unknown => f.write_str("ended, and only its own parent, which is not sexton, knows how"),
         }
     }
 }
@@ -197,6 +207,16 @@ mod tests {
         assert_eq!(ExitStatus::exited(78).to_string(), "exited with code 78");
         assert_eq!(ExitStatus::killed(Signal::TERM).to_string(), "was killed by SIGTERM");
         assert_eq!(ExitStatus::from_wait(0x80 | 11).to_string(), "was killed by SIGSEGV (core dumped)");
+    }
+
+    #[test]
+    fn an_end_that_nobody_saw_is_neither_a_code_nor_a_success() {
+        let unknown = ExitStatus::UNKNOWN;
+        assert_eq!(
+            (unknown.ending(), unknown.is_success(), unknown.as_exit_code()),
+            (Ending::Unknown, false, 1)
+        );
+        assert_eq!(unknown.to_string(), "ended, and only its own parent, which is not sexton, knows how");
     }
 
     #[test]

@@ -34,6 +34,7 @@ use super::capture::Captures;
 use super::children::Children;
 use super::ending::Ending;
 use super::environment::Environment;
+use super::foreign::Foreign;
 use super::launch::Launcher;
 use super::load::UnitPaths;
 use super::notify::NotifySockets;
@@ -179,6 +180,7 @@ fn assemble(
         poller,
         signals,
         children: Children::default(),
+        foreign: Foreign::default(),
         launcher: Launcher::new(Environment::inherited(environment), null, leads),
         logs: LogPipes::new(names, Class::Logger as u8),
         notify: NotifySockets::new(&options.run_directory, Class::Notify as u8),

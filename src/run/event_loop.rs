@@ -111,6 +111,7 @@ impl Init {
             Some(Class::Notify) => self.receive_notifications(readiness),
             Some(Class::Readiness) => self.watch(readiness),
             Some(Class::Capture) => self.captures.handle(readiness, &self.poller),
+            Some(Class::Foreign) => self.foreign_ended(readiness.token),
             Some(Class::Logger) => {
                 let mut seen = Vec::new();
                 self.logs.handle(readiness, &self.poller, self.now, &mut seen);
@@ -146,9 +147,11 @@ impl Init {
     }
 
     /// Takes every child that has ended: SIGCHLD coalesces, one signal can stand for thousands.
-    fn reap(&mut self) {
+    pub(super) fn reap(&mut self) {
         while let Reaped::Child(pid, status) = reap::next() {
-            match self.children.remove(pid) {
+            let owner = self.children.remove(pid);
+            self.foreign.reaped(pid, owner, &self.poller);
+            match owner {
                 Some(Owner::Unit(unit, role)) => {
                     self.logs.ended(slot(unit));
                     let event = self.ended_as(unit, role, pid, status);

@@ -17,6 +17,7 @@ pub mod ending;
 pub mod environment;
 mod event_loop;
 pub mod fill;
+mod foreign;
 mod helper;
 pub mod inspect;
 pub mod judge;
@@ -49,6 +50,7 @@ use crate::sys::signals::SignalFd;
 use capture::Captures;
 use children::Children;
 use ending::Ending;
+use foreign::Foreign;
 use launch::Launcher;
 use load::UnitPaths;
 use notify::NotifySockets;
@@ -76,6 +78,7 @@ struct Init {
     poller: Poller,
     signals: SignalFd,
     children: Children,
+    foreign: Foreign,
     launcher: Launcher,
     logs: LogPipes,
     notify: NotifySockets,
@@ -114,11 +117,19 @@ enum Class {
     Readiness,
     Logger,
     Capture,
+    Foreign,
 }
 
 impl Class {
-    const ALL: [Class; 6] =
-        [Class::Signals, Class::Control, Class::Notify, Class::Readiness, Class::Logger, Class::Capture];
+    const ALL: [Class; 7] = [
+        Class::Signals,
+        Class::Control,
+        Class::Notify,
+        Class::Readiness,
+        Class::Logger,
+        Class::Capture,
+        Class::Foreign,
+    ];
 
     fn from_number(number: u8) -> Option<Class> {
         Class::ALL.into_iter().find(|class| *class as u8 == number)

@@ -148,11 +148,13 @@ impl Init {
     /// A process that is gone is no error. One that is told to end gets its CONT only if it is still there after
     /// a moment ([`Init::wake_overdue`]); everybody else gets it at once.
     fn signal(&mut self, unit: UnitId, pid: Pid, scope: Scope, signal: Signal) {
-        let is_end = scope == Scope::Process && self.engine.unit(unit).phase() == Phase::Stopping;
+        let is_end = scope == Scope::Process
+            && !self.is_foreign(unit, pid)
+            && self.engine.unit(unit).phase() == Phase::Stopping;
         if is_end && wants_cont(signal) && self.children.told_to_end(pid, self.now) == Told::Noted {
             let _ = kill::process(pid, signal); // As said above.
         } else {
-            let _ = send(pid, scope, signal); // As said above.
+            let _ = self.send(unit, pid, scope, signal); // As said above.
         }
     }
 
@@ -166,9 +168,10 @@ impl Init {
     /// What is left of a group is told to end. Most groups are empty by then, and their unit goes on at once.
     fn clear_group(&mut self, unit: UnitId, group: Pid, signal: Signal) {
         // What may not be signalled may still be there; only what is not there is gone.
-        let is_gone =
-            send(group, Scope::Group, signal).is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH));
-        if !is_gone && kill::group_exists(group) {
+        let is_gone = self
+            .send(unit, group, Scope::Group, signal)
+            .is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH));
+        if !is_gone && self.is_own_group(unit, group) && kill::group_exists(group) {
             self.groups.retain(|(other, _)| *other != unit);
             self.groups.push((unit, group));
         } else {
@@ -218,6 +221,7 @@ impl Init {
     /// What belonged to the run that is over goes: its runtime directories and its notify socket.
     fn clean_up(&mut self, unit: UnitId, next: NextRun) {
         self.status_texts.remove(&unit);
+        self.let_go(unit);
         if next == NextRun::None {
             self.notify.close(unit, &self.poller);
         }
@@ -304,20 +308,8 @@ pub(super) fn nothing_to_run() -> SpawnError {
     SpawnError { stage: ExecStage::Program, subject: String::new(), cause }
 }
 
-/// Sends a signal, followed by CONT: a stopped process cannot act on a signal that it may catch.
-fn send(pid: Pid, scope: Scope, signal: Signal) -> std::io::Result<()> {
-    let deliver = |signal| match scope {
-        Scope::Process => kill::process(pid, signal),
-        Scope::Group => kill::group(pid, signal),
-    };
-    deliver(signal)?;
-    if wants_cont(signal) {
-        let _ = deliver(Signal::CONT); // It ended in between.
-    }
-    Ok(())
-}
-
-fn wants_cont(signal: Signal) -> bool {
+/// A stopped process cannot act on a signal that it may catch.
+pub(super) fn wants_cont(signal: Signal) -> bool {
     matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT | Signal::HUP)
 }
 

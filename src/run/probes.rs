@@ -10,6 +10,7 @@ use super::Init;
 use super::belongs::belongs;
 use super::children::Owner;
 use super::event_loop::slot;
+use super::foreign::end_can_be_seen;
 use super::launch::{Launch, Part, settle};
 use super::readiness::Outcome;
 
@@ -33,7 +34,7 @@ impl Init {
         let Ok(path) = path else { return };
         let mut outcomes = Vec::new();
         let (children, engine) = (&self.children, &self.engine);
-        let belongs = |unit: UnitId, pid: Pid| belongs(children, engine, unit, pid);
+        let belongs = |unit: UnitId, pid: Pid| belongs(children, engine, unit, pid) && end_can_be_seen(pid);
         self.watcher.await_pid_file(unit, path.into(), self.now, &belongs, &mut outcomes);
         self.follow(outcomes);
     }
@@ -64,7 +65,7 @@ impl Init {
         }
         let mut outcomes = Vec::new();
         let (children, engine) = (&self.children, &self.engine);
-        let belongs = |unit: UnitId, pid: Pid| belongs(children, engine, unit, pid);
+        let belongs = |unit: UnitId, pid: Pid| belongs(children, engine, unit, pid) && end_can_be_seen(pid);
         self.watcher.tick(self.now, &self.poller, &belongs, &mut outcomes);
         self.follow(outcomes);
     }
@@ -81,12 +82,6 @@ impl Init {
                 }
             }
         }
-    }
-
-    /// A daemon named another process its main one: from now on its end is the unit's end.
-    pub(super) fn adopt(&mut self, unit: UnitId, pid: Pid) {
-        self.children.insert(pid, Owner::Unit(unit, crate::engine::Role::Main));
-        self.events.push_back(Event::MainPidChanged { unit, pid });
     }
 
     fn run_probe(&mut self, unit: UnitId) {

@@ -33,6 +33,11 @@ pub fn group(group: Pid, signal: Signal) -> io::Result<()> {
     send(-group.get(), signal.number())
 }
 
+/// Has any process this number, be it a zombie that nobody has reaped?
+pub fn process_exists(pid: Pid) -> bool {
+    exists(pid.get())
+}
+
 /// Is anybody in this group, be it a zombie that nobody has reaped?
 pub fn group_exists(group: Pid) -> bool {
     exists(-group.get())

@@ -35,6 +35,7 @@ mod message;
 pub mod namespace;
 #[cfg(all(panic = "abort", target_env = "musl", not(test), not(debug_assertions)))]
 mod no_unwinding;
+pub mod pidfd;
 pub mod pipe;
 pub mod poll;
 pub mod process;

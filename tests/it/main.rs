@@ -10,6 +10,7 @@ mod control;
 mod daemons;
 mod essential;
 mod faults;
+mod foreign;
 mod process;
 mod readiness;
 mod reaping;
