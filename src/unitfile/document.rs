@@ -86,7 +86,11 @@ fn string_len(rest: &[u8]) -> usize {
             b'\n' if !triple => return at,
             byte if *byte != quote => at += 1,
             _ if !triple => return at + 1,
-            _ if rest[at..].starts_with(&[quote; 3]) => return at + 3,
+            _ if rest[at..].starts_with(&[quote; 3]) => {
+                // The last three close it; up to two before them are its own.
+                let own = rest[at + 3..].iter().take(2).take_while(|byte| **byte == quote).count();
+                return at + 3 + own;
+            }
             _ => at += 1,
         }
     }

@@ -26,6 +26,9 @@ fn deep_nesting_is_refused_before_the_parser_sees_it() {
         format!("{}a = 1", "\"\\\"\".".repeat(depth / 8)),
         format!("x = {{ y = \"\"\"\n\"\"\", {}a = 1 }}", "b.".repeat(1000)),
         format!("a = [ # ]\n{}", "[ # ]\n".repeat(1000)),
+        // The first of four quotes is the string's own: none is left to hide what follows.
+        format!("a = [\"\"\"x\"\"\"\", {}", "[".repeat(depth)),
+        format!("a = ['''x''''', {}", "[".repeat(depth)),
     ] {
         let said = survive(&text);
         assert!(said[0].contains("nested too deeply"), "{}: {said:?}", &text[..40]);
