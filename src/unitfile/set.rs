@@ -8,8 +8,8 @@ use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Level, Problems, Sources, Spot};
 use super::read::{Reader, table};
-use super::substitute::{self, Names};
-use super::template::{self, Instance};
+use super::substitute::{self, Dollar, Names};
+use super::template::{self, Instance, Listing};
 use super::unit::{Draft, Origin};
 use super::{Files, Input, Loaded, UnitFile, document, resolve, schema};
 use crate::model::name::check_prefix;
@@ -203,7 +203,7 @@ impl<'f> Set<'f> {
             template::check_parameters(&root, &used, &mut problems);
         }
         let list = problems.into_list();
-        let broken = list.first().map(Diagnostic::to_string);
+        let broken = list.first().map(Diagnostic::in_one_line);
         self.diagnostics.extend(list);
         Template {
             prefix: file.stem.trim_end_matches('@').to_owned(),
@@ -238,9 +238,10 @@ impl<'f> Set<'f> {
     /// Makes the instances that a template lists.
     fn expand(&mut self, template: &mut Template<'_>) {
         let mut problems = Problems::new(template.sources);
-        let found = template::instances(&template.root, &template.prefix, self.files, &mut problems);
+        let (found, listing) =
+            template::instances(&template.root, &template.prefix, self.files, &mut problems);
         let list = problems.into_list();
-        if let (Some(first), None) = (list.first(), &template.broken) {
+        if let (Listing::InDoubt, Some(first), None) = (listing, list.first(), &template.broken) {
             template.broken = Some(first.in_one_line());
         }
         self.diagnostics.extend(list);
@@ -299,9 +300,13 @@ impl<'f> Set<'f> {
             instance: Some(&instance.id),
             file: instance.file.as_deref(),
             parameters: Vec::new(),
+            doubled: Vec::new(),
             known: &template.known,
         };
-        names.parameters = template::parameters(root, &names);
+        names.parameters = template::parameters(root, &names, Dollar::Plain);
+        if instance.file.as_ref().is_some_and(|file| file.contains('$')) {
+            names.doubled = template::parameters(root, &names, Dollar::Later);
+        }
         let mut draft = None;
         if !syntax_fails {
             let instance_file = instance.file.as_deref().map(|file| Rc::from(Path::new(file)));
@@ -358,6 +363,7 @@ impl<'f> Set<'f> {
             instance: Some("1"),
             file: Some("/1"),
             parameters: Vec::new(),
+            doubled: Vec::new(),
             known: &template.known,
         };
         names.parameters = template.known.iter().map(|name| (name.clone(), "1".to_owned())).collect();

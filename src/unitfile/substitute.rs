@@ -21,6 +21,8 @@ pub struct Names<'n> {
     pub file: Option<&'n str>,
     /// `%{name}`, with what each stands for.
     pub parameters: Vec<(String, String)>,
+    /// The same where `$` is settled later, if that makes a difference: a `$` in the name of the instance's file is doubled.
+    pub doubled: Vec<(String, String)>,
     /// Every parameter that any instance has, for the error about one that this does not have.
     pub known: &'n [String],
 }
@@ -94,7 +96,7 @@ fn one(
         }
         Some('{') => {
             let end = after.find('}').ok_or((1, "this %{ has no closing }".to_owned(), None))?;
-            out.push_str(parameter(&after[1..end], end + 1, names)?);
+            out.push_str(parameter(&after[1..end], end + 1, names, dollar)?);
             return Ok(end + 1);
         }
         _ => {
@@ -110,8 +112,11 @@ fn parameter<'n>(
     name: &str,
     len: usize,
     names: &'n Names<'_>,
+    dollar: Dollar,
 ) -> Result<&'n str, (usize, String, Option<String>)> {
-    if let Some((_, value)) = names.parameters.iter().find(|(known, _)| known == name) {
+    let values =
+        if dollar == Dollar::Later && !names.doubled.is_empty() { &names.doubled } else { &names.parameters };
+    if let Some((_, value)) = values.iter().find(|(known, _)| known == name) {
         return Ok(value);
     }
     if names.known.iter().any(|known| known == name) {
@@ -159,6 +164,7 @@ mod tests {
             instance: Some("a"),
             file: Some("/etc/$x.conf"),
             parameters: vec![("port".into(), "6379".into())],
+            doubled: Vec::new(),
             known,
         }
     }

@@ -69,7 +69,7 @@ pub fn check_parameters(root: &DeTable<'_>, used: &BTreeSet<String>, problems: &
 }
 
 /// The parameters of one instance: the defaults, and what is set for it over them.
-pub fn parameters(root: &DeTable<'_>, names: &Names<'_>) -> Vec<(String, String)> {
+pub fn parameters(root: &DeTable<'_>, names: &Names<'_>, dollar: Dollar) -> Vec<(String, String)> {
     let Some((keys, _)) = table(root, "instances") else { return Vec::new() };
     let mut list: Vec<(String, String)> = Vec::new();
     let defaults = table(keys, "defaults").map(|(map, _)| map);
@@ -77,12 +77,21 @@ pub fn parameters(root: &DeTable<'_>, names: &Names<'_>) -> Vec<(String, String)
     for (key, value) in defaults.into_iter().chain(set).flat_map(|map| map.iter()) {
         let Some(written) = scalar(value.get_ref()) else { continue };
         // A parameter may hold %i, but no other parameter. What cannot be replaced stays, and is seen where it is used.
-        let text = substitute::expand(&written, names, Dollar::Plain)
-            .map_or(written.to_string(), |text| text.into_owned());
+        let text =
+            substitute::expand(&written, names, dollar).map_or(written.to_string(), |text| text.into_owned());
         list.retain(|(known, _)| known != key.get_ref());
         list.push((key.get_ref().to_string(), text));
     }
     list
+}
+
+/// How much is known of the instances that a template lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// All that can be are there. One with a name that cannot be used, or is used already, is left out alone.
+    Whole,
+    /// What lists them is wrong, so nobody knows which are meant.
+    InDoubt,
 }
 
 /// Finds the instances that a template lists, in the order files, names, count.
@@ -91,8 +100,8 @@ pub fn instances(
     prefix: &str,
     files: &mut dyn Files,
     problems: &mut Problems<'_>,
-) -> Vec<Instance> {
-    let Some((keys, _)) = table(root, "instances") else { return Vec::new() };
+) -> (Vec<Instance>, Listing) {
+    let Some((keys, _)) = table(root, "instances") else { return (Vec::new(), Listing::Whole) };
     let mut found = Vec::new();
     if let Some((pattern, span)) =
         keys.get("files").and_then(|value| Some((value.get_ref().as_str()?, value.span())))
@@ -105,7 +114,8 @@ pub fn instances(
         }
     }
     if let Some(value) = keys.get("count") {
-        let number = value.get_ref().as_integer().and_then(|n| n.as_str().parse::<u32>().ok());
+        let written = value.get_ref().as_integer();
+        let number = written.and_then(|n| u32::from_str_radix(n.as_str(), n.radix()).ok());
         match number.filter(|number| *number <= 10_000) {
             Some(count) => found.extend((1..=count).map(|n| Instance {
                 id: n.to_string(),
@@ -115,9 +125,10 @@ pub fn instances(
             None => problems.error(&value.span(), "'count' is a number from 0 to 10000"),
         }
     }
+    let listing = if problems.errors() == 0 { Listing::Whole } else { Listing::InDoubt };
     let found = only_good(found, prefix, problems);
     check_sets(keys, &found, problems);
-    found
+    (found, listing)
 }
 
 /// Takes out the instances whose names cannot be used, or are there twice.

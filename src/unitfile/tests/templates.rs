@@ -112,6 +112,42 @@ fn what_cannot_be_an_instance_is_said_with_its_file() {
 }
 
 #[test]
+fn what_cannot_be_an_instance_breaks_no_other() {
+    let template = "[instances]\nfiles = \"/c/r_*.conf\"\nnames = [\"1\"]\ndefaults.x = 1\nset.3.x = 1\n[service]\nexec = [\"a\", \"%{x}\"]\n";
+    let files = [("t@.toml", template), ("/c/r_1.conf", ""), ("/c/r_2.conf", ""), ("/c/r_2 (copy).conf", "")];
+    let loaded = load(&files);
+    assert_eq!(said(&loaded).len(), 3, "{:?}", said(&loaded));
+    assert_eq!(names(&loaded), ["t@1", "t@2"]);
+    assert!(loaded.entries.iter().all(|entry| matches!(entry, Entry::Unit(_))), "{:?}", loaded.entries);
+    let in_doubt = load(&[("t@.toml", "[instances]\nnames = [\"1\"]\ncount = 10001\n")]);
+    assert!(matches!(&in_doubt.entries[0], Entry::Broken { .. }), "which are meant is not known");
+}
+
+#[test]
+fn an_instance_of_a_template_with_an_error_says_it_with_its_hint() {
+    let loaded = load(&[("t@.toml", "[instances]\nnames = [\"1\"]\ndefaults.a = 1\n")]);
+    let Entry::Broken { words, .. } = &loaded.entries[0] else { panic!("{:?}", loaded.entries) };
+    assert_eq!(words, "t@.toml:3:10: the parameter 'a' is used nowhere; use it as %{a}, or take it out");
+}
+
+#[test]
+fn a_count_may_be_written_in_any_base() {
+    let loaded = load(&[("t@.toml", "[instances]\ncount = 0x1_0\n")]);
+    assert_eq!((loaded.entries.len(), said(&loaded)), (16, Vec::new()));
+}
+
+#[test]
+fn a_dollar_in_a_files_path_stays_one_on_its_way_through_a_parameter() {
+    let template = "[instances]\nfiles = \"/c$HOME/*.conf\"\ndefaults.path = \"%f.${X}\"\n\
+                    [service]\nexec = [\"a\", \"%f.${X}\", \"%{path}\"]\n";
+    let units = good(&[("t@.toml", template), ("/c$HOME/a.conf", "")]);
+    let exec = &units[0].program().unwrap().exec;
+    let settled: Vec<String> =
+        exec.argv().iter().map(|word| word.expand(|_| Some("value")).unwrap()).collect();
+    assert_eq!(settled, ["a", "/c$HOME/a.conf.value", "/c$HOME/a.conf.value"]);
+}
+
+#[test]
 fn a_pattern_has_one_star_and_is_absolute() {
     let say = |pattern: &str| said(&load(&[("t@.toml", &format!("[instances]\nfiles = \"{pattern}\"\n"))]));
     assert_eq!(
