@@ -64,7 +64,7 @@ pub fn is_answer_apart(program: &Program, role: Role) -> bool {
 fn config_test(test: &ConfigTest, status: ExitStatus, heard: Heard<'_>) -> Verdict {
     match status.ending() {
         Ending::Code(code) if test.codes_ok.contains(&code) => {}
-        Ending::Code(_) | Ending::Signal(_) => return failed(Cause::Status(status), heard),
+        Ending::Code(_) | Ending::Signal(_) | Ending::Unknown => return failed(Cause::Status(status), heard),
     }
     let text = String::from_utf8_lossy(heard.answer);
     // What is no expression was refused when the unit was read; were it not, nothing would be proven by it.
