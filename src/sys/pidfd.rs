@@ -73,6 +73,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "a child of the test, which nobody else waits for")]
     fn it_reaches_its_process_tells_of_its_end_and_reaches_nobody_after_that() {
         let mut child = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
         let pid = Pid::new(child.id().cast_signed()).unwrap();
