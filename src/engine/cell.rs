@@ -81,6 +81,8 @@ pub(crate) struct Cell {
     pub(crate) holds: u32,
     /// A unit that it needs ended for good: it goes down and then has failed.
     pub(crate) doom: Option<UnitId>,
+    /// Its configuration was tested by the request that starts it, or is not to be tested.
+    pub(crate) tested: bool,
     /// What `SEXTON_REASON` says of its start.
     pub(crate) reason: Reason,
     pub(crate) needs_missing: u32,
@@ -114,6 +116,7 @@ impl Cell {
             wanted: Wanted::Down,
             holds: 0,
             doom: None,
+            tested: false,
             reason: Reason::Start,
             needs_missing: 0,
             order_unsettled: 0,

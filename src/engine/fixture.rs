@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::model::unit::{
-    Entry, Hook, Hooks, Kill, Kind, LogTarget, OnFailure, Process, Program, Readiness, Ready, Require,
-    Restart, RestartOn, Stop, StopStep, Unit,
+    ConfigTest, Entry, Hook, Hooks, Kill, Kind, LogTarget, Occasions, OnFailure, OnPreStopFailure, PreStop,
+    Process, Program, Readiness, Ready, Reload, ReloadBy, Render, Require, Restart, RestartOn, Stop,
+    StopStep, Unit, Until,
 };
-use crate::model::{Command, Signal, Text, UnitName};
+use crate::model::{Command, Number, Signal, Text, UnitName};
 
 /// A unit in the making.
 #[derive(Clone)]
@@ -27,6 +28,9 @@ pub(crate) struct Draft {
     ready: Ready,
     stop: Stop,
     restart: Restart,
+    configtest: Option<ConfigTest>,
+    reload: Option<Reload>,
+    renders: Vec<Render>,
 }
 
 #[derive(Clone, Copy)]
@@ -89,6 +93,9 @@ fn draft(name: &str, form: Form) -> Draft {
         ready: Ready::default(),
         stop: Stop::default(),
         restart,
+        configtest: None,
+        reload: None,
+        renders: Vec::new(),
     }
 }
 
@@ -193,6 +200,71 @@ impl Draft {
         self
     }
 
+    /// A configuration test that may take five seconds.
+    pub(crate) fn configtest(mut self) -> Draft {
+        self.configtest = Some(ConfigTest {
+            exec: command("test"),
+            codes_ok: vec![0],
+            ok_output: None,
+            fail_output: None,
+            run_as: None,
+            timeout: Duration::from_secs(5),
+            files: Vec::new(),
+        });
+        self
+    }
+
+    /// A pre-stop hook of this name that runs before every stop, once, can be undone and has ten seconds.
+    pub(crate) fn pre_stop(self, name: &str) -> Draft {
+        self.pre_stop_as(name, |_| {})
+    }
+
+    pub(crate) fn pre_stop_as(mut self, name: &str, change: impl FnOnce(&mut PreStop)) -> Draft {
+        let mut hook = PreStop {
+            name: name.to_owned(),
+            exec: command("hook"),
+            undo: Some(command("undo")),
+            until: None,
+            every: Duration::from_secs(1),
+            timeout: Duration::from_secs(10),
+            on_failure: OnPreStopFailure::Abort,
+            on: Occasions::ALL,
+            run_as: None,
+        };
+        change(&mut hook);
+        self.hooks.pre_stop.push(hook);
+        self
+    }
+
+    /// A pre-stop hook that runs each second until it prints a number below 15.
+    pub(crate) fn pre_stop_until(self, name: &str) -> Draft {
+        self.pre_stop_as(name, |hook| hook.until = Number::new(15.0).map(Until::NumberBelow))
+    }
+
+    /// Reloaded by HUP; half a second to settle, five for all.
+    pub(crate) fn reload(self) -> Draft {
+        self.reload_as(|_| {})
+    }
+
+    pub(crate) fn reload_as(mut self, change: impl FnOnce(&mut Reload)) -> Draft {
+        let mut reload = Reload {
+            how: ReloadBy::Signal(Signal::HUP),
+            timeout: Duration::from_secs(5),
+            settle: Duration::from_millis(500),
+            verify: None,
+        };
+        change(&mut reload);
+        self.reload = Some(reload);
+        self
+    }
+
+    /// A file made from a template.
+    pub(crate) fn render(mut self) -> Draft {
+        let [from, to] = ["/etc/template", "/run/made"].map(|path| Text::parse(path).unwrap());
+        self.renders.push(Render { from, to, mode: 0o644, parameters: Rc::new([]) });
+        self
+    }
+
     fn entry(self) -> Entry {
         if let Form::Broken = self.form {
             return Entry::Broken { name: self.name, words: "/units/x.toml:1:1: unknown key 'x'".into() };
@@ -206,9 +278,9 @@ impl Draft {
             ready: Rc::new(self.ready),
             stop: Rc::new(self.stop),
             restart: Rc::new(self.restart),
-            configtest: None,
-            reload: None,
-            renders: Rc::new([]),
+            configtest: self.configtest.map(Rc::new),
+            reload: self.reload.map(Rc::new),
+            renders: self.renders.into(),
             log: LogTarget::Default,
         });
         let kind = match self.form {

@@ -7,6 +7,9 @@
 //!              │ transactions: requests that wait for their answer  │
 //!              └────────────────────────────────────────────────────┘
 //!
+//!   scope, plan  what a wish touches; what it would do
+//!   gate         tests and pre-stop hooks before anything is touched, and the way back
+//!   errand       what is done beside a unit: trial, pre_stop, reload
 //!   graph        who depends on whom          preparing   what comes before the main process
 //!   cell         one unit and its counters    starting    from its spawn to ready
 //!   state        the states                   stopping    from ready to gone
@@ -18,21 +21,26 @@
 
 mod cell;
 pub mod effect;
+mod errand;
 pub mod event;
 mod extension;
 pub mod failure;
 #[cfg(test)]
 mod fixture;
+mod gate;
 mod graph;
 pub mod plan;
+mod pre_stop;
 mod preparing;
 pub mod progress;
 mod propagation;
 mod random;
+mod reload;
 mod requests;
 mod resting;
 #[cfg(test)]
 mod scenarios;
+mod scope;
 mod shutdown;
 mod starting;
 pub mod state;
@@ -40,6 +48,7 @@ mod stopping;
 mod timers;
 mod transaction;
 mod transition;
+mod trial;
 pub mod verdict;
 mod view;
 mod why;
@@ -65,6 +74,7 @@ pub use verdict::{Cause, Complaint, Verdict};
 pub use view::{LastTest, OnDisk, View};
 
 use cell::{Body, Cell};
+use errand::{Errand, is_errands};
 use graph::Graph;
 use random::Random;
 use shutdown::Closing;
@@ -96,9 +106,19 @@ pub struct Engine {
     queue: VecDeque<UnitId>,
     /// What is kept of few units only.
     notes: BTreeMap<UnitId, view::Notes>,
+    /// What is done beside units.
+    errands: BTreeMap<UnitId, Errand>,
+    errand_timers: Timers,
+    /// Units with which a request has begun that has not touched them yet.
+    claims: BTreeMap<UnitId, RequestId>,
+    /// Stops that wait until the units are free.
+    postponed: Vec<(RequestId, Request)>,
     transactions: BTreeMap<RequestId, Transaction>,
     /// Transactions that nothing is missing from any more.
     ripe: VecDeque<RequestId>,
+    /// The same of steps before the stop. They come first: a unit whose own start waited for its trial would
+    /// otherwise begin, to be stopped at once.
+    ripe_gates: VecDeque<RequestId>,
     /// An essential unit that ended for good.
     decided: Option<UnitId>,
     closing: Option<Closing>,
@@ -106,6 +126,8 @@ pub struct Engine {
     n_up: u32,
     random: Random,
     tally: Tally,
+    /// What was looked at without changing anything: a part of [`Tally::work`].
+    looked: std::cell::Cell<u64>,
 }
 
 /// What the engine counts: for `sexton status`, and for the tests that bound its work.
@@ -146,13 +168,19 @@ impl Engine {
             timers: Timers::default(),
             queue: VecDeque::new(),
             notes: BTreeMap::new(),
+            errands: BTreeMap::new(),
+            errand_timers: Timers::default(),
+            claims: BTreeMap::new(),
+            postponed: Vec::new(),
             transactions: BTreeMap::new(),
             ripe: VecDeque::new(),
+            ripe_gates: VecDeque::new(),
             decided: None,
             closing: None,
             n_up: 0,
             random: Random::new(options.random_seed),
             tally: Tally::default(),
+            looked: std::cell::Cell::default(),
         }
     }
 
@@ -170,18 +198,17 @@ impl Engine {
 
     /// When the next [`Event::Tick`] is due; `None` when time alone changes nothing.
     pub fn next_deadline(&self) -> Option<Moment> {
+        let next = [self.timers.next(), self.errand_timers.next()].into_iter().flatten().min();
         match &self.closing {
             Some(closing) if closing.is_over() => None,
-            Some(closing) => {
-                Some(self.timers.next().map_or(closing.until(), |next| next.min(closing.until())))
-            }
-            None => self.timers.next(),
+            Some(closing) => Some(next.map_or(closing.until(), |next| next.min(closing.until()))),
+            None => next,
         }
     }
 
     /// What was counted so far.
     pub fn tally(&self) -> Tally {
-        self.tally
+        Tally { work: self.tally.work + self.looked.get(), ..self.tally }
     }
 
     fn take_in(&mut self, event: Event) {
@@ -192,6 +219,13 @@ impl Engine {
             Event::Requested { id, request } => self.requested(id, request),
             Event::Tick => self.tick(),
             Event::NobodyLeft => self.nobody_left(),
+            Event::Spawned { unit, role, pid } if is_errands(role) => self.errand_spawned(unit, role, pid),
+            Event::SpawnFailed { unit, role, error } if is_errands(role) => {
+                self.errand_spawn_failed(unit, role, error);
+            }
+            Event::Exited { unit, role, pid, status } if is_errands(role) => {
+                self.errand_exited(unit, role, pid, status);
+            }
             Event::Spawned { unit, role, pid } => self.transition(unit, Input::Spawned(role, pid)),
             Event::SpawnFailed { unit, role, error } => {
                 self.transition(unit, Input::SpawnFailed(role, error))
@@ -205,11 +239,11 @@ impl Engine {
             Event::Judged { unit, role: Role::ConfigTest, pid, status, verdict } => {
                 self.transition(unit, Input::Judged(pid, status, verdict));
             }
-            Event::Inspected { purpose: Purpose::Trial, .. }
-            | Event::Judged { .. }
-            | Event::Probed { .. } => {
-                self.impossible();
+            Event::Judged { unit, role, pid, verdict, .. } => self.errand_judged(unit, role, pid, verdict),
+            Event::Inspected { unit, purpose: Purpose::Trial, finding } => {
+                self.inspected_for_trial(unit, finding);
             }
+            Event::Probed { unit, result } => self.probed(unit, result),
             Event::BecameReady { unit } => self.transition(unit, Input::BecameReady),
             Event::MainPidChanged { unit, pid } => self.transition(unit, Input::MainPidChanged(pid)),
             Event::TimeoutExtended { unit, by } => self.transition(unit, Input::Extended(by)),
@@ -223,6 +257,9 @@ impl Engine {
             self.set_deadline(unit, None);
             self.transition(unit, Input::Deadline);
         }
+        while let Some(unit) = self.errand_timers.due(self.now) {
+            self.errand_deadline(unit);
+        }
         self.closing_deadline();
     }
 
@@ -230,7 +267,9 @@ impl Engine {
     /// wanted, so this ends.
     fn settle(&mut self) {
         loop {
-            if let Some(unit) = self.queue.pop_front() {
+            if let Some(id) = self.ripe_gates.pop_front() {
+                self.advance(id);
+            } else if let Some(unit) = self.queue.pop_front() {
                 self.examine(unit);
             } else if let Some(id) = self.ripe.pop_front() {
                 self.advance(id);

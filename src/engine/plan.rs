@@ -1,10 +1,15 @@
 //! What a request would do, without doing it. The transaction begins from the same plan.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::model::UnitName;
 
 use super::Engine;
-use super::event::Request;
+use super::effect::Reason;
+use super::event::{Gate, Request, RestartHow, UnitId};
 use super::failure::Refusal;
+use super::pre_stop::hooks_before;
+use super::scope::{StartScope, unique};
 
 /// The steps of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +46,114 @@ pub enum Testing {
 impl Engine {
     /// What this request would do now, or why it would be refused.
     pub fn plan(&self, request: &Request) -> Result<Plan, Refusal> {
-        let _ = request;
-        Ok(Plan::default())
+        match request {
+            Request::Boot { units } => Ok(self.plan_start(&self.start_scope(units))),
+            Request::Start { units } => {
+                let scope = self.start_scope(units);
+                refused(self.refuses_start(&scope.hard).or_else(|| self.busy(scope.units())))?;
+                Ok(self.plan_start(&scope))
+            }
+            Request::Stop { units, dependents } => {
+                refused(self.refuses_stop(units, *dependents))?;
+                Ok(self.plan_stop(&self.stop_scope(units, *dependents), Reason::Stop))
+            }
+            Request::Restart { units, gate, how: RestartHow::Together } => {
+                let scope = self.restart_scope(units);
+                let all = scope.stops.iter().copied().chain(scope.start.units());
+                refused(self.refuses_restart(&scope.start, units).or_else(|| self.busy(all)))?;
+                let starts: Vec<UnitId> = scope.start.units().filter(|unit| self.is_down(*unit)).collect();
+                let starts = unique(&[scope.stops.as_slice(), starts.as_slice()].concat());
+                Ok(Plan {
+                    tests: self.plan_tests(&scope.tests(self), *gate),
+                    starts: self.in_start_order(&starts),
+                    ..self.plan_stop(&scope.stops, Reason::Restart)
+                })
+            }
+            Request::Restart { how: RestartHow::Rolling, .. } => {
+                Err(Refusal::NotBuilt("restart one unit after the other"))
+            }
+            Request::Reload { units, gate } => {
+                refused(self.refuses_reload(units))?;
+                let units = unique(units);
+                let reloads = units.iter().filter_map(|unit| self.unit_name(*unit)).collect();
+                Ok(Plan { tests: self.plan_tests(&units, *gate), reloads, ..Plan::default() })
+            }
+            Request::Sync { .. } => Err(Refusal::NotBuilt("sync")),
+            Request::Shutdown(_) => {
+                let all: Vec<UnitId> = self.ids().collect();
+                Ok(self.plan_stop(&all, Reason::Shutdown))
+            }
+            Request::Reset { .. } | Request::Signal { .. } | Request::Abandon { .. } => Ok(Plan::default()),
+        }
     }
+
+    fn plan_start(&self, scope: &StartScope) -> Plan {
+        let units: Vec<UnitId> = scope.units().filter(|unit| self.is_down(*unit)).collect();
+        Plan {
+            tests: self.plan_tests(&units, Gate::Enforced),
+            starts: self.in_start_order(&units),
+            ..Plan::default()
+        }
+    }
+
+    fn plan_stop(&self, units: &[UnitId], reason: Reason) -> Plan {
+        let active: Vec<UnitId> =
+            units.iter().copied().filter(|unit| !self.cell(*unit).standing.down).collect();
+        let mut plan = Plan { stops: self.in_start_order(&active), ..Plan::default() };
+        plan.stops.reverse();
+        for unit in active {
+            let hooks = hooks_before(self.cell(unit), reason);
+            plan.hooks.extend(hooks.filter_map(|hook| Some((self.unit_name(unit)?, hook.name.clone()))));
+        }
+        plan
+    }
+
+    fn plan_tests(&self, units: &[UnitId], gate: Gate) -> Vec<(UnitName, Testing)> {
+        let planned = |unit: &UnitId| {
+            let program = self.cell(*unit).program()?;
+            let testing = match (gate, &program.configtest) {
+                (Gate::Skipped, Some(_)) => Testing::Skipped,
+                (Gate::Enforced, Some(_)) => Testing::Enforced,
+                (_, None) => Testing::Untested,
+            };
+            Some((self.unit_name(*unit)?, testing))
+        };
+        units.iter().filter_map(planned).collect()
+    }
+
+    /// A start would have something to do.
+    fn is_down(&self, unit: UnitId) -> bool {
+        let cell = self.cell(unit);
+        cell.unit().is_some() && !cell.standing.satisfied
+    }
+
+    /// Each after what it needs, wants and comes after; by name where that says nothing.
+    fn in_start_order(&self, units: &[UnitId]) -> Vec<UnitName> {
+        let members: BTreeSet<UnitId> = units.iter().copied().collect();
+        let earlier = |unit: UnitId| {
+            let edges = self.graph.outgoing(unit).iter();
+            edges.map(|edge| edge.unit).filter(|other| members.contains(other))
+        };
+        let mut missing: BTreeMap<UnitId, usize> =
+            members.iter().map(|unit| (*unit, earlier(*unit).count())).collect();
+        let named = |unit: &UnitId| Some((self.unit_name(*unit)?, *unit));
+        let mut free: BTreeSet<(UnitName, UnitId)> =
+            missing.iter().filter(|(_, n)| **n == 0).filter_map(|(unit, _)| named(unit)).collect();
+        let mut order = Vec::new();
+        while let Some((name, unit)) = free.pop_first() {
+            order.push(name);
+            for edge in self.graph.incoming(unit) {
+                let Some(n_missing) = missing.get_mut(&edge.unit) else { continue };
+                *n_missing = n_missing.saturating_sub(1);
+                if *n_missing == 0 {
+                    free.extend(named(&edge.unit));
+                }
+            }
+        }
+        order
+    }
+}
+
+fn refused(refusal: Option<Refusal>) -> Result<(), Refusal> {
+    refusal.map_or(Ok(()), Err)
 }

@@ -82,8 +82,9 @@ impl Engine {
 
     /// Orders what comes after `after`; before each process the needs are looked at anew.
     pub(super) fn prepare_after(&mut self, unit: UnitId, after: Option<Role>, due: Due) {
-        let Some(program) = self.cell(unit).program() else { return };
-        match next_role(program, after, due) {
+        let cell = self.cell(unit);
+        let Some(program) = cell.program() else { return };
+        match next_role(program, cell.tested, after, due) {
             Some(role) => self.order_preparing(unit, role, due, 0),
             None => self.order_main(unit, 0),
         }
@@ -177,9 +178,14 @@ impl Engine {
                 self.preparation_failed(unit, role, due, Failure::TimedOut { role, after });
             }
             (_, Verdict::Failed(complaint)) => {
-                self.preparation_failed(unit, role, due, Failure::Judged { role, complaint });
+                let failure = Failure::Judged { role, complaint };
+                self.note_test(unit, Some(failure.clone()));
+                self.preparation_failed(unit, role, due, failure);
             }
-            (_, Verdict::Passed { .. } | Verdict::NotYet { .. }) => self.prepare_after(unit, Some(role), due),
+            (_, Verdict::Passed { .. } | Verdict::NotYet { .. }) => {
+                self.note_test(unit, None);
+                self.prepare_after(unit, Some(role), due);
+            }
         }
     }
 
@@ -249,7 +255,7 @@ pub(super) fn hook_of(hooks: &Hooks, role: Role) -> Option<&Hook> {
 }
 
 /// What runs before the main process, after `after`; `None` when the main process is next.
-fn next_role(program: &Program, after: Option<Role>, due: Due) -> Option<Role> {
+fn next_role(program: &Program, is_tested: bool, after: Option<Role>, due: Due) -> Option<Role> {
     let prepare_from = match after {
         None if program.require.condition.is_some() => return Some(Role::Condition),
         None | Some(Role::Condition) => Some(0),
@@ -263,8 +269,8 @@ fn next_role(program: &Program, after: Option<Role>, due: Due) -> Option<Role> {
             return Some(Role::Prepare(place));
         }
     }
-    let tested = matches!(after, Some(Role::ConfigTest | Role::PreStart(_)));
-    if !tested && program.configtest.is_some() {
+    let is_past = matches!(after, Some(Role::ConfigTest | Role::PreStart(_)));
+    if !is_past && !is_tested && program.configtest.is_some() {
         return Some(Role::ConfigTest);
     }
     let next = match after {

@@ -19,6 +19,7 @@ impl Engine {
         let now = self.now;
         let cell = self.cell_mut(unit);
         let (from, to) = (cell.state.phase(), state.phase());
+        let was_serving = cell.state.is_serving();
         cell.state = state;
         if from != to {
             cell.since = now;
@@ -29,6 +30,9 @@ impl Engine {
             self.do_this(Effect::Changed { unit, from, to, failure });
         }
         self.refresh(unit);
+        if !self.errands.is_empty() {
+            self.errand_sees(unit, was_serving);
+        }
     }
 
     /// Changes the data of the present state and keeps its deadline.
@@ -105,7 +109,7 @@ impl Engine {
             let Some(transaction) = transactions.get_mut(id).filter(|t| t.step == *step) else { continue };
             let (was_missing, is_missing) = match transaction.step {
                 Step::Stopping => (!old.down, !new.down),
-                Step::Starting => (!old.satisfied, !new.satisfied),
+                _ => (!old.satisfied, !new.satisfied),
             };
             if move_counter(&mut transaction.remaining, was_missing, is_missing) {
                 ripe.push_back(*id);
@@ -134,7 +138,8 @@ impl Engine {
             if at_rest && cell.wanted == Wanted::Down {
                 self.forget_kept(unit);
             }
-            if idle || doomed_at_rest || (free && !at_rest) {
+            let goes = idle || doomed_at_rest || (free && !at_rest);
+            if goes && !self.awaits_hooks(unit) && self.end_hooks(unit) {
                 self.transition(unit, Input::Stop);
             }
             return;
@@ -153,6 +158,10 @@ impl Engine {
     fn examine_waiting(&mut self, unit: UnitId) {
         let cell = self.cell(unit);
         if cell.needs_missing == 0 && cell.order_unsettled == 0 {
+            // Its errand has it looked at again.
+            if self.is_on_trial(unit) {
+                return;
+            }
             return self.transition(unit, Input::Start);
         }
         if cell.needs_missing == 0 {

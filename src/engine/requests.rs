@@ -1,10 +1,4 @@
-//! Wishes: what each touches, what refuses it, and what it then sets in motion.
-//!
-//! ```text
-//!   start U    U and what it needs must come up; what they want shall      refused: broken, conflict
-//!   stop U     U goes down; with cascade what runs and needs it, before    refused: needed by one that runs
-//!   restart U  U and what runs and needs it go down, then start U          refused: as start
-//! ```
+//! Wishes, taken up: what each sets in motion. What it touches, and what refuses it, stands in `scope`.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +6,14 @@ use crate::model::Signal;
 
 use super::Engine;
 use super::effect::{Effect, Reason, Scope};
-use super::event::{Dependents, Request, RequestId, RestartHow, Shutdown, UnitId};
+use super::event::{Dependents, Gate, Request, RequestId, RestartHow, Shutdown, UnitId};
 use super::failure::{Failure, Outcome, Refusal};
+use super::gate::Wish;
 use super::graph::EdgeKind;
+use super::progress::{Progress, TransactionPhase};
+use super::scope::{StartScope, unique};
 use super::state::{State, Wanted};
-use super::transaction::{Answer, Step, Transaction};
+use super::transaction::{Step, Transaction};
 use super::transition::Input;
 
 /// Does anything refuse a start?
@@ -28,14 +25,6 @@ enum Strictness {
     Lenient,
 }
 
-/// What a start touches.
-struct StartScope {
-    /// The named units and all that they need: these have to come up.
-    hard: Vec<UnitId>,
-    /// What those want, with its needs: these shall come up.
-    soft: Vec<UnitId>,
-}
-
 impl Engine {
     pub(super) fn requested(&mut self, id: RequestId, request: Request) {
         let outcome = match request {
@@ -43,14 +32,14 @@ impl Engine {
             _ if self.closing.is_some() => Some(Outcome::Refused(Refusal::ShuttingDown)),
             Request::Boot { units } => self.start(id, &units, Strictness::Lenient),
             Request::Start { units } => self.start(id, &units, Strictness::Strict),
-            Request::Stop { units, dependents } => self.stop(id, &units, dependents),
+            Request::Stop { units, dependents } => self.stop(id, units, dependents),
             Request::Restart { how: RestartHow::Rolling, .. } => {
                 not_built("restart one unit after the other")
             }
-            Request::Restart { units, .. } => self.restart(id, &units),
-            Request::Reload { .. } => not_built("reload"),
+            Request::Restart { units, gate, how: RestartHow::Together } => self.restart(id, units, gate),
+            Request::Reload { units, gate } => self.reload(id, units, gate),
             Request::Sync { .. } => not_built("sync"),
-            Request::Abandon { .. } => Some(Outcome::Done),
+            Request::Abandon { request } => Some(self.abandon(request)),
             Request::Reset { units } => Some(self.reset(&units)),
             Request::Signal { units, signal } => Some(self.signal(&units, signal)),
         };
@@ -67,17 +56,14 @@ impl Engine {
     fn start(&mut self, id: RequestId, units: &[UnitId], strictness: Strictness) -> Option<Outcome> {
         let scope = self.start_scope(units);
         if strictness == Strictness::Strict
-            && let Some(refusal) = self.refuses_start(&scope)
+            && let Some(refusal) = self.refuses_start(&scope.hard).or_else(|| self.busy(scope.units()))
         {
             return Some(Outcome::Refused(refusal));
         }
         self.wish_up(id, &scope, units, Reason::Start);
-        let (goal, answer) = (Wanted::Up, Answer::Owed);
-        let (to_stop, to_start) = (Vec::new(), scope.hard.clone());
-        self.begin_transaction(
-            id,
-            Transaction { goal, step: Step::Starting, to_stop, to_start, remaining: 0, answer },
-        );
+        let to_start = scope.hard.clone();
+        self.tell(id, Progress::Phase(TransactionPhase::Starting));
+        self.begin_transaction(id, Transaction { to_start, ..Transaction::new(Wanted::Up, Step::Starting) });
         self.follow_needs_down(&scope);
         self.fail_what_cannot(id);
         None
@@ -91,54 +77,6 @@ impl Engine {
         let with = self.graph.conflicts(unit).first().copied().unwrap_or(unit);
         let failure = self.cell(unit).failure.as_deref().cloned().unwrap_or(Failure::Conflict(with));
         self.conclude(id, Outcome::Failed { unit, failure, retry_in: None });
-    }
-
-    fn start_scope(&mut self, units: &[UnitId]) -> StartScope {
-        let mut seen: BTreeSet<UnitId> = units.iter().copied().collect();
-        let mut hard = unique(units);
-        self.follow(&mut hard, &mut seen, &[EdgeKind::Needs]);
-        let mut all = hard.clone();
-        self.follow(&mut all, &mut seen, &[EdgeKind::Needs, EdgeKind::Wants]);
-        let soft = all.split_off(hard.len());
-        StartScope { hard, soft }
-    }
-
-    /// Appends to `units` all that can be reached from them by edges of these kinds.
-    fn follow(&mut self, units: &mut Vec<UnitId>, seen: &mut BTreeSet<UnitId>, kinds: &[EdgeKind]) {
-        let mut next = 0;
-        while let Some(unit) = units.get(next).copied() {
-            next += 1;
-            for edge in self.graph.outgoing(unit) {
-                self.tally.work += 1;
-                if kinds.contains(&edge.kind) && seen.insert(edge.unit) {
-                    units.push(edge.unit);
-                }
-            }
-        }
-    }
-
-    fn refuses_start(&self, scope: &StartScope) -> Option<Refusal> {
-        let hard: BTreeSet<UnitId> = scope.hard.iter().copied().collect();
-        for unit in &scope.hard {
-            let cell = self.cell(*unit);
-            if let Some(Failure::Load(words)) = cell.failure.as_deref() {
-                return Some(Refusal::Broken { unit: *unit, words: words.clone() });
-            }
-            if cell.unit().is_none() {
-                return Some(Refusal::Broken { unit: *unit, words: "there is no such unit".to_owned() });
-            }
-            let conflicts = self.graph.conflicts(*unit).iter();
-            let mut standing = conflicts.filter(|other| hard.contains(other) || self.is_in_the_way(**other));
-            if let Some(with) = standing.next() {
-                return Some(Refusal::Conflict { unit: *unit, with: *with });
-            }
-        }
-        None
-    }
-
-    /// A unit that conflicts with this one cannot be started.
-    fn is_in_the_way(&self, unit: UnitId) -> bool {
-        self.cell(unit).is_live() || self.cell(unit).standing.active
     }
 
     fn wish_up(&mut self, id: RequestId, scope: &StartScope, named: &[UnitId], reason: Reason) {
@@ -205,90 +143,76 @@ impl Engine {
         }
     }
 
-    fn stop(&mut self, id: RequestId, units: &[UnitId], dependents: Dependents) -> Option<Outcome> {
-        let mut to_stop = unique(units);
-        match dependents {
-            Dependents::Refuse => {
-                if let Some(refusal) = self.refuses_stop(&to_stop) {
-                    return Some(Outcome::Refused(refusal));
-                }
-            }
-            Dependents::Stop => self.follow_dependents(&mut to_stop),
+    fn stop(&mut self, id: RequestId, units: Vec<UnitId>, dependents: Dependents) -> Option<Outcome> {
+        if let Some(refusal) = self.refuses_stop(&units, dependents) {
+            return Some(Outcome::Refused(refusal));
         }
+        let stops = self.stop_scope(&units, dependents);
+        if !self.postpone_stop(id, &stops, || Request::Stop { units: units.clone(), dependents }) {
+            let wish = Wish::Stop { units, dependents };
+            self.begin_gated(id, wish, Gate::Skipped, (Vec::new(), stops));
+        }
+        None
+    }
+
+    /// The hooks are through: the units go down.
+    pub(super) fn stop_now(&mut self, id: RequestId, units: &[UnitId], dependents: Dependents) {
+        let to_stop = self.stop_scope(units, dependents);
+        self.tell(id, Progress::Phase(TransactionPhase::Stopping));
         for unit in to_stop.iter().copied() {
             self.displace(unit, Wanted::Down, id);
             self.cell_mut(unit).wanted = Wanted::Down;
             self.refresh(unit);
             self.look_at(unit);
         }
-        let (goal, step, answer) = (Wanted::Down, Step::Stopping, Answer::Owed);
-        self.begin_transaction(
-            id,
-            Transaction { goal, step, to_stop, to_start: Vec::new(), remaining: 0, answer },
-        );
-        None
+        self.begin_transaction(id, Transaction { to_stop, ..Transaction::new(Wanted::Down, Step::Stopping) });
     }
 
-    fn refuses_stop(&mut self, units: &[UnitId]) -> Option<Refusal> {
-        let named: BTreeSet<UnitId> = units.iter().copied().collect();
-        for unit in units {
-            let edges = self.graph.incoming(*unit);
-            self.tally.work += edges.len() as u64;
-            let needing = edges.iter().filter(|edge| edge.kind == EdgeKind::Needs).map(|edge| edge.unit);
-            let by: Vec<UnitId> =
-                needing.filter(|other| !named.contains(other) && self.cell(*other).is_live()).collect();
-            if !by.is_empty() {
-                return Some(Refusal::NeededBy { unit: *unit, by });
-            }
-        }
-        None
-    }
-
-    /// Appends the units that are up and need these, and those that need them.
-    fn follow_dependents(&mut self, units: &mut Vec<UnitId>) {
-        let mut seen: BTreeSet<UnitId> = units.iter().copied().collect();
-        let mut next = 0;
-        while let Some(unit) = units.get(next).copied() {
-            next += 1;
-            for edge in self.graph.incoming(unit) {
-                self.tally.work += 1;
-                let live = self.cells.get(edge.unit.index()).is_some_and(super::Cell::is_live);
-                if edge.kind == EdgeKind::Needs && live && seen.insert(edge.unit) {
-                    units.push(edge.unit);
-                }
-            }
-        }
-    }
-
-    fn restart(&mut self, id: RequestId, units: &[UnitId]) -> Option<Outcome> {
-        let mut to_stop = unique(units);
-        self.follow_dependents(&mut to_stop);
-        let mut scope = self.start_scope(units);
-        if let Some(refusal) = self.refuses_restart(&scope, units) {
+    fn restart(&mut self, id: RequestId, units: Vec<UnitId>, gate: Gate) -> Option<Outcome> {
+        let scope = self.restart_scope(&units);
+        let all = scope.stops.iter().copied().chain(scope.start.units());
+        if let Some(refusal) = self.refuses_restart(&scope.start, &units).or_else(|| self.busy(all)) {
             return Some(Outcome::Refused(refusal));
         }
+        let tests = scope.tests(self);
+        self.begin_gated(id, Wish::Restart { units }, gate, (tests, scope.stops));
+        None
+    }
+
+    /// Tests and hooks are through: the units go down, and come up again.
+    pub(super) fn restart_now(&mut self, id: RequestId, units: &[UnitId], tested: Vec<UnitId>) {
+        let scope = self.restart_scope(units);
+        self.tell(id, Progress::Phase(TransactionPhase::Stopping));
+        let (to_stop, start) = (scope.stops, scope.start);
         for unit in to_stop.iter().copied() {
             self.cell_mut(unit).holds += 1;
             self.refresh(unit);
             self.look_at(unit);
         }
-        self.wish_up(id, &scope, units, Reason::Restart);
+        self.wish_up(id, &start, units, Reason::Restart);
         for unit in to_stop.iter().copied() {
             self.cell_mut(unit).reason = Reason::Restart;
         }
-        scope.hard.extend(&to_stop);
-        let to_start = unique(&scope.hard);
-        let (goal, step, answer) = (Wanted::Up, Step::Stopping, Answer::Owed);
-        self.begin_transaction(id, Transaction { goal, step, to_stop, to_start, remaining: 0, answer });
-        self.follow_needs_down(&scope);
-        None
+        let stops: BTreeSet<UnitId> = to_stop.iter().copied().collect();
+        for unit in tested.iter().filter(|unit| !stops.contains(unit)) {
+            self.cell_mut(*unit).tested = true;
+        }
+        let to_start = unique(&[start.hard.as_slice(), to_stop.as_slice()].concat());
+        self.begin_transaction(
+            id,
+            Transaction { to_stop, to_start, tested, ..Transaction::new(Wanted::Up, Step::Stopping) },
+        );
+        self.follow_needs_down(&start);
     }
 
-    /// What is up already conflicts with nothing; only what the restart brings up anew can.
-    fn refuses_restart(&self, scope: &StartScope, named: &[UnitId]) -> Option<Refusal> {
-        let new = |unit: &&UnitId| named.contains(unit) || !self.cell(**unit).is_live();
-        let hard = scope.hard.iter().filter(new).copied().collect();
-        self.refuses_start(&StartScope { hard, soft: Vec::new() })
+    fn reload(&mut self, id: RequestId, units: Vec<UnitId>, gate: Gate) -> Option<Outcome> {
+        if let Some(refusal) = self.refuses_reload(&units) {
+            return Some(Outcome::Refused(refusal));
+        }
+        let units = unique(&units);
+        let tests = units.clone();
+        self.begin_gated(id, Wish::Reload { units }, gate, (tests, Vec::new()));
+        None
     }
 
     fn reset(&mut self, units: &[UnitId]) -> Outcome {
@@ -326,10 +250,4 @@ impl Engine {
 
 fn not_built(what: &'static str) -> Option<Outcome> {
     Some(Outcome::Refused(Refusal::NotBuilt(what)))
-}
-
-/// The units without repetitions, in their order.
-fn unique(units: &[UnitId]) -> Vec<UnitId> {
-    let mut seen = BTreeSet::new();
-    units.iter().copied().filter(|unit| seen.insert(*unit)).collect()
 }

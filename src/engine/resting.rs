@@ -242,6 +242,7 @@ impl Engine {
 
     /// Nothing of the run is left.
     pub(super) fn finish(&mut self, unit: UnitId, ending: Ending) {
+        self.cell_mut(unit).tested = false;
         let verdict = self.verdict(unit, ending);
         let follows = match verdict {
             Verdict::Again(_) => true,

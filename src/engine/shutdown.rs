@@ -1,11 +1,13 @@
 //! The end: everything down in order, then TERM and KILL to whoever is left, all by one deadline.
 //!
 //! ```text
-//!   0 ──────── Units ────────┬──── Terminating ────┬──── Killing ────┬─ Exit
-//!   units stop in reverse    │ TERM to everybody   │ KILL            │
-//!                     timeout − 2 shares    timeout − 1 share     timeout
+//!   0 ─── PreStop ──┬──── Units ────────┬──── Terminating ────┬──── Killing ────┬─ Exit
+//!   pre-stop hooks  │ they stop in      │ TERM to everybody   │ KILL            │
+//!   side by side    │ reverse           │                     │                 │
+//!                 half of that   timeout − 2 shares    timeout − 1 share     timeout
 //! ```
 //!
+//! Where there are no hooks the units stop at once; while there are, whatever is up stays up, and nothing starts.
 //! A share is two seconds, a quarter of the timeout where that is shorter. Each phase ends early when
 //! nothing is left to wait for. A second wish goes over to KILL at once.
 
@@ -14,9 +16,11 @@ use std::time::Duration;
 use crate::model::{Moment, Signal};
 
 use super::Engine;
-use super::effect::Effect;
+use super::effect::{Effect, Reason};
+use super::errand::{End, Owner, Task};
 use super::event::{Shutdown, UnitId};
 use super::failure::Outcome;
+use super::pre_stop::hooks_before;
 use super::state::{State, Wanted};
 use super::transition::Input;
 
@@ -39,6 +43,8 @@ pub(super) struct Closing {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
+    /// Pre-stop hooks run, while everything serves.
+    PreStop,
     /// The units go down.
     Units,
     /// Everybody was sent TERM.
@@ -74,7 +80,10 @@ impl Closing {
 impl Engine {
     /// True once nothing is waited for that a KILL could end, and nothing new is started.
     pub(super) fn is_hurried(&self) -> bool {
-        self.closing.is_some_and(|closing| closing.haste == Haste::Hurried || closing.stage != Stage::Units)
+        self.closing.is_some_and(|closing| match closing.stage {
+            Stage::PreStop | Stage::Units => closing.haste == Haste::Hurried,
+            Stage::Terminating | Stage::Killing | Stage::Over => true,
+        })
     }
 
     /// Begins the shutdown, or cuts short the one that is on its way.
@@ -94,14 +103,15 @@ impl Engine {
         let share = self.share();
         let end = self.now + self.options.shutdown_timeout;
         let (decided_by, code) = decided.map_or((None, 0), |(unit, code)| (Some(unit), code));
-        let until = end - share.saturating_mul(2);
-        let stage = Stage::Units;
+        let (stage, until) = (Stage::Units, end - share.saturating_mul(2));
         let haste = if decided.is_some() { Haste::None } else { Haste::Asked };
         self.closing = Some(Closing { how, code, decided_by, stage, until, end, haste });
+        self.drop_gates();
         for id in self.transactions.keys().copied().collect::<Vec<_>>() {
             self.conclude(id, Outcome::ShuttingDown);
         }
         self.transactions.clear();
+        self.begin_shutdown_hooks();
         for index in 0..self.cells.len() {
             let unit = UnitId::from_index(index);
             let cell = self.cell_mut(unit);
@@ -110,6 +120,63 @@ impl Engine {
             cell.holds = 0;
             cell.doom = None;
             self.refresh(unit);
+            self.look_at(unit);
+        }
+    }
+
+    /// Nobody asks for errands any more; in their place come the hooks of all that is up, as far as there are any.
+    fn begin_shutdown_hooks(&mut self) {
+        let errands: Vec<UnitId> = self.errands.keys().copied().collect();
+        for unit in errands {
+            self.end_errand(unit, End::GivenUp);
+        }
+        let has_hooks = |unit: &UnitId| hooks_before(self.cell(*unit), Reason::Shutdown).next().is_some();
+        let units: Vec<UnitId> = self.ids().filter(has_hooks).collect();
+        let now = self.now;
+        let Some(closing) = self.closing.as_mut().filter(|_| !units.is_empty()) else { return };
+        closing.stage = Stage::PreStop;
+        closing.until = now + closing.until.since(now) / 2;
+        for unit in units {
+            self.begin_shutdown_hook(unit);
+        }
+    }
+
+    /// The hooks of one unit; where an errand of before still has a process they begin when that is gone.
+    fn begin_shutdown_hook(&mut self, unit: UnitId) {
+        let Some(spec) = self.cell(unit).unit().cloned().filter(|_| !self.errands.contains_key(&unit)) else {
+            return;
+        };
+        self.begin_errand(unit, Owner::Shutdown, (spec, Reason::Shutdown), Task::PreStop { first: None });
+    }
+
+    /// An errand of before made way.
+    pub(super) fn way_for_shutdown_hook(&mut self, unit: UnitId) {
+        let serves = self.cell(unit).state.is_serving();
+        let program = self.cell(unit).program().filter(|_| serves && self.is_stage(Stage::PreStop));
+        if program.is_some_and(|program| program.hooks.pre_stop.iter().any(|hook| hook.on.shutdown)) {
+            self.begin_shutdown_hook(unit);
+        }
+    }
+
+    fn is_stage(&self, stage: Stage) -> bool {
+        self.closing.is_some_and(|closing| closing.stage == stage)
+    }
+
+    /// What is up stays up while the shutdown's hooks run.
+    pub(super) fn awaits_hooks(&self, unit: UnitId) -> bool {
+        self.is_stage(Stage::PreStop)
+            && matches!(self.cell(unit).state, State::Ready { .. } | State::PostStarting { .. })
+    }
+
+    /// The hooks are through, or their time is over.
+    fn end_of_hooks(&mut self) {
+        let share = self.share();
+        if let Some(closing) = &mut self.closing {
+            closing.stage = Stage::Units;
+            closing.until = closing.end - share.saturating_mul(2);
+        }
+        for unit in self.ids() {
+            self.end_hooks(unit);
             self.look_at(unit);
         }
     }
@@ -134,6 +201,9 @@ impl Engine {
     }
 
     fn hurry(&mut self) {
+        if self.is_stage(Stage::PreStop) {
+            self.end_of_hooks();
+        }
         match self.closing.map(|closing| closing.stage) {
             Some(Stage::Units) => {
                 let until = self.now + self.share();
@@ -148,12 +218,16 @@ impl Engine {
                 }
             }
             Some(Stage::Terminating) => self.kill_everybody(),
-            Some(Stage::Killing | Stage::Over) | None => {}
+            Some(Stage::PreStop | Stage::Killing | Stage::Over) | None => {}
         }
     }
 
     /// After each step: are all units down?
     pub(super) fn closing_settled(&mut self) {
+        if self.errands.is_empty() && self.is_stage(Stage::PreStop) {
+            self.end_of_hooks();
+            return self.settle();
+        }
         if self.n_up == 0 && self.closing.is_some_and(|closing| closing.stage == Stage::Units) {
             self.end_of_units();
         }
@@ -163,6 +237,7 @@ impl Engine {
     pub(super) fn closing_deadline(&mut self) {
         let Some(closing) = self.closing.filter(|closing| closing.until <= self.now) else { return };
         match closing.stage {
+            Stage::PreStop => self.end_of_hooks(),
             Stage::Units => self.end_of_units(),
             Stage::Terminating => self.kill_everybody(),
             Stage::Killing => self.exit(),
@@ -173,7 +248,7 @@ impl Engine {
     pub(super) fn nobody_left(&mut self) {
         match self.closing.map(|closing| closing.stage) {
             Some(Stage::Terminating | Stage::Killing) => self.exit(),
-            Some(Stage::Units | Stage::Over) | None => self.impossible(),
+            Some(Stage::PreStop | Stage::Units | Stage::Over) | None => self.impossible(),
         }
     }
 

@@ -31,6 +31,7 @@ impl Engine {
             Kind::Service(program) => awaited(program),
             Kind::Task(_) | Kind::Target => Awaiting::Exit,
         });
+        self.cell_mut(unit).tested = false;
         self.enter(unit, State::Starting { main: Process::Ordered(tries), awaiting });
         self.order(unit, Role::Main, None);
     }

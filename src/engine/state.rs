@@ -230,6 +230,16 @@ impl State {
         }
     }
 
+    /// It does what it is there for.
+    pub(crate) fn is_serving(self) -> bool {
+        matches!(self, State::Ready { main: Some(_) } | State::PostStarting { main: Some(_), .. })
+    }
+
+    /// Its start is at what comes before the main process.
+    pub(crate) fn is_preparing(self) -> bool {
+        matches!(self, State::Inspecting { .. } | State::Preparing { .. })
+    }
+
     /// Something of it runs, or is about to: what it needs must not be stopped under it.
     pub(crate) fn is_active(self) -> bool {
         match self {

@@ -1,10 +1,13 @@
 //! A request on its way: what it wishes, how far it has come, who is missing.
 //!
 //! ```text
-//!   stop:     Stopping ─────────────▶ answered when every member is down
-//!   start:               Starting ──▶ answered when every member is ready
-//!   restart:  Stopping ─▶ Starting ─▶ both
+//!   stop:     gate ─▶ Stopping ─────────────▶ answered when every member is down
+//!   start:                       Starting ──▶ answered when every member is ready
+//!   restart:  gate ─▶ Stopping ─▶ Starting ─▶ both
+//!   reload:   gate ─▶ Reloading ────────────▶ answered when every member has shown that it serves
 //! ```
+//!
+//! What comes before the first touch, tests and pre-stop hooks, stands in `gate`.
 //!
 //! A transaction that was answered early, because an attempt failed or another wish displaced it, still
 //! carries its stops to their end, so that nothing is left half restarted.
@@ -13,6 +16,8 @@ use super::Engine;
 use super::effect::Effect;
 use super::event::{RequestId, UnitId};
 use super::failure::Outcome;
+use super::gate::Gated;
+use super::progress::{Progress, TransactionPhase};
 use super::state::Wanted;
 
 /// A request that is not over.
@@ -25,14 +30,46 @@ pub(super) struct Transaction {
     pub(super) to_stop: Vec<UnitId>,
     /// The units that have to be ready in the end.
     pub(super) to_start: Vec<UnitId>,
+    /// Units that were tested, or are not to be: their start does without.
+    pub(super) tested: Vec<UnitId>,
     /// How many of the present step's units are missing.
     pub(super) remaining: u32,
     pub(super) answer: Answer,
+    /// What it needs to know as long as nothing was touched.
+    pub(super) gated: Option<Box<Gated>>,
 }
 
-/// What a transaction waits for. Tests and pre-stop hooks are steps before these.
+impl Transaction {
+    /// One without any units.
+    pub(super) fn new(goal: Wanted, step: Step) -> Transaction {
+        Transaction {
+            goal,
+            step,
+            to_stop: Vec::new(),
+            to_start: Vec::new(),
+            tested: Vec::new(),
+            remaining: 0,
+            answer: Answer::Owed,
+            gated: None,
+        }
+    }
+}
+
+/// What a transaction waits for. In the steps up to `Reloading` that are errands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    /// Trials.
+    Testing,
+    /// Pre-stop hooks.
+    PreStopping,
+    /// Trials, once more.
+    Retesting,
+    /// It was given up; what still runs of it was sent KILL.
+    Clearing,
+    /// The undo of its hooks.
+    Undoing,
+    /// Daemons that read their configuration again.
+    Reloading,
     /// All of `to_stop` are down.
     Stopping,
     /// All of `to_start` are ready.
@@ -85,13 +122,14 @@ impl Engine {
         let (units, step) = match transaction.step {
             Step::Stopping => (&transaction.to_stop, Step::Stopping),
             Step::Starting => (&transaction.to_start, Step::Starting),
+            _ => return,
         };
         tally.work += units.len() as u64;
         let missing = units.iter().filter(|unit| {
             let standing = cells.get(unit.index()).map(|cell| cell.standing).unwrap_or_default();
             match step {
                 Step::Stopping => !standing.down,
-                Step::Starting => !standing.satisfied,
+                _ => !standing.satisfied,
             }
         });
         transaction.remaining = u32::try_from(missing.count()).unwrap_or(u32::MAX);
@@ -106,6 +144,9 @@ impl Engine {
             self.tally.work += 1;
             self.cell_mut(*unit).requests.retain(|(request, _)| *request != id);
         }
+        for unit in transaction.tested {
+            self.cell_mut(unit).tested = false;
+        }
     }
 
     /// Nothing is missing from the present step any more: on to the next one.
@@ -118,14 +159,20 @@ impl Engine {
         match (transaction.step, transaction.goal) {
             (Step::Stopping, Wanted::Up) => self.start_what_was_stopped(id),
             (Step::Stopping, Wanted::Down) | (Step::Starting, _) => self.conclude(id, Outcome::Done),
+            (step, _) => self.advance_gated(id, step),
         }
     }
 
     fn start_what_was_stopped(&mut self, id: RequestId) {
         let Some(transaction) = self.transactions.get_mut(&id) else { return };
         transaction.step = Step::Starting;
-        let answer = transaction.answer;
-        for unit in transaction.to_stop.clone() {
+        let (answer, to_stop, tested) =
+            (transaction.answer, transaction.to_stop.clone(), transaction.tested.clone());
+        self.tell(id, Progress::Phase(TransactionPhase::Starting));
+        for unit in tested {
+            self.cell_mut(unit).tested = true;
+        }
+        for unit in to_stop {
             let cell = self.cell_mut(unit);
             cell.holds = cell.holds.saturating_sub(1);
             self.refresh(unit);

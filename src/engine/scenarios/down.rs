@@ -58,7 +58,7 @@ fn what_is_never_killed_takes_as_long_as_it_takes() {
 fn a_process_that_outlives_kill_is_told_of_and_never_started_twice() {
     let mut stage = stage(vec![service("a").stop_steps(&[])]);
     stage.start("a");
-    assert_eq!(stage.restart("a"), ["SIGKILL a group"]);
+    assert_eq!(stage.restart("a"), ["inspect a for trial", "SIGKILL a group"]);
     assert_eq!(
         stage.passes(5000),
         ["reply 2 failed: a it was sent SIGKILL and has not ended; the kernel holds it"]

@@ -3,10 +3,16 @@
 //! The stage answers `Inspect` with "all is there" and `Spawn` with a new pid, and a group is gone as soon as
 //! it is cleared, unless a scenario says otherwise. What the engine orders is compared as short words.
 
+mod abandon;
 mod down;
 mod explanations;
+mod gate;
+mod hooks;
+mod plans;
+mod reload;
 mod requests;
 mod restarts;
+mod shutdown;
 mod up;
 
 use std::collections::BTreeMap;
@@ -14,11 +20,12 @@ use std::time::Duration;
 
 use crate::engine::fixture::{self, Draft};
 use crate::engine::{
-    Dependents, Effect, Engine, Event, Finding, Gate, Options, Outcome, Phase, Purpose, Refusal, Request,
-    RequestId, RestartHow, Role, Scope, Shutdown, Trial, UnitId,
+    Cause, Complaint, Dependents, Effect, Engine, Event, Finding, Gate, HookNews, Options, Outcome, Phase,
+    Progress, Purpose, Refusal, Request, RequestId, RestartHow, Role, Scope, Shutdown, Trial, UnitId,
+    Verdict,
 };
-use crate::model::spawn::Cause;
-use crate::model::{ExecStage, ExitStatus, Moment, Pid, Signal, SpawnError};
+use crate::model::spawn;
+use crate::model::{ExecStage, ExitStatus, Moment, Number, Pid, Signal, SpawnError};
 
 /// How the stage answers an order.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +46,8 @@ pub(super) struct Stage {
     next_pid: i32,
     next_request: u64,
     log: Vec<String>,
+    /// What was told of the progress of requests.
+    told: Vec<String>,
 }
 
 pub(super) fn stage(drafts: Vec<Draft>) -> Stage {
@@ -53,6 +62,7 @@ pub(super) fn stage(drafts: Vec<Draft>) -> Stage {
         next_pid: 100,
         next_request: 0,
         log: Vec::new(),
+        told: Vec::new(),
     }
 }
 
@@ -89,6 +99,9 @@ impl Stage {
     }
 
     fn perform(&mut self, effect: Effect) -> Option<Event> {
+        if let Effect::Progress { id, progress } = &effect {
+            self.told.push(told(*id, progress));
+        }
         self.log.extend(self.words(&effect));
         match effect {
             Effect::Inspect { unit, purpose, .. } if self.inspections == Answer::Promptly => {
@@ -117,7 +130,7 @@ impl Stage {
     fn words(&self, effect: &Effect) -> Option<String> {
         let name = |unit: &UnitId| self.engine.unit(*unit).name().to_owned();
         Some(match effect {
-            Effect::Changed { .. } => return None,
+            Effect::Changed { .. } | Effect::Progress { .. } => return None,
             Effect::Inspect { unit, purpose: Purpose::Start, .. } => format!("inspect {}", name(unit)),
             Effect::Inspect { unit, purpose: Purpose::Trial, .. } => {
                 format!("inspect {} for trial", name(unit))
@@ -135,7 +148,6 @@ impl Stage {
             Effect::ForgetProbe { unit } => format!("forget-probe {}", name(unit)),
             Effect::Forget { unit } => format!("forget-id {}", unit.index()),
             Effect::Exchanged { unit, with } => format!("exchanged {} {}", unit.index(), with.index()),
-            Effect::Progress { id, progress } => format!("progress {} {progress:?}", id.0),
             Effect::ClearGroup { unit, signal, .. } => format!("clear {} {signal}", name(unit)),
             Effect::CleanUp { unit, next } => format!("clean-up {} {next:?}", name(unit)),
             Effect::SignalEverybody { signal } => format!("everybody {signal}"),
@@ -194,6 +206,14 @@ impl Stage {
         self.request(Request::Stop { units: self.ids(names), dependents: Dependents::Stop })
     }
 
+    /// The unit, and what needs it, is stopped, hooks and all.
+    pub(super) fn shutdown_of(&mut self, name: &str) {
+        self.cascade(name);
+        self.passes_as(name, Role::PreStop(0));
+        self.dies(name);
+        assert_eq!(self.phase(name), Phase::Stopped);
+    }
+
     pub(super) fn restart(&mut self, names: &str) -> Vec<String> {
         self.request(Request::Restart {
             units: self.ids(names),
@@ -216,7 +236,8 @@ impl Stage {
     }
 
     pub(super) fn spawn_failed(&mut self, name: &str, role: Role, errno: i32) -> Vec<String> {
-        let error = SpawnError { stage: ExecStage::Fork, subject: String::new(), cause: Cause::Errno(errno) };
+        let error =
+            SpawnError { stage: ExecStage::Fork, subject: String::new(), cause: spawn::Cause::Errno(errno) };
         self.feed(Event::SpawnFailed { unit: self.id(name), role, error });
         self.orders()
     }
@@ -226,12 +247,73 @@ impl Stage {
         self.orders()
     }
 
-    /// The process of this role ends.
+    pub(super) fn found_for_trial(&mut self, name: &str, finding: Finding) -> Vec<String> {
+        self.feed(Event::Inspected { unit: self.id(name), purpose: Purpose::Trial, finding });
+        self.orders()
+    }
+
+    /// The process of this role ends. What it printed is judged by its code alone.
     pub(super) fn ends(&mut self, name: &str, role: Role, status: ExitStatus) -> Vec<String> {
+        let verdict = match status.is_success() {
+            true => Verdict::Passed { number: None },
+            false => {
+                Verdict::Failed(Box::new(Complaint { cause: Cause::Status(status), output: Vec::new() }))
+            }
+        };
+        self.judged(name, role, status, verdict)
+    }
+
+    fn judged(&mut self, name: &str, role: Role, status: ExitStatus, verdict: Verdict) -> Vec<String> {
         let unit = self.id(name);
         let pid = *self.pids.get(&(unit, role)).unwrap_or_else(|| panic!("{name} has no {role}"));
-        self.feed(Event::Exited { unit, role, pid, status });
+        self.feed(match role.is_judged() {
+            true => Event::Judged { unit, role, pid, status, verdict },
+            false => Event::Exited { unit, role, pid, status },
+        });
         self.orders()
+    }
+
+    /// The process of this role ends well.
+    pub(super) fn passes_as(&mut self, name: &str, role: Role) -> Vec<String> {
+        self.ends(name, role, ExitStatus::exited(0))
+    }
+
+    /// The process of this role fails.
+    pub(super) fn fails_as(&mut self, name: &str, role: Role) -> Vec<String> {
+        self.ends(name, role, ExitStatus::exited(1))
+    }
+
+    /// A hook printed this number, which is not the last one.
+    pub(super) fn prints(&mut self, name: &str, hook: u16, number: f64) -> Vec<String> {
+        let verdict = Verdict::NotYet { number: Number::new(number) };
+        self.judged(name, Role::PreStop(hook), ExitStatus::exited(0), verdict)
+    }
+
+    /// A unit with all that was made of it is up.
+    pub(super) fn up(drafts: Vec<Draft>, names: &str) -> Stage {
+        let mut stage = stage(drafts);
+        stage.start(names);
+        for name in names.split_whitespace() {
+            if stage.pids.contains_key(&(stage.id(name), Role::ConfigTest)) {
+                stage.passes_as(name, Role::ConfigTest);
+            }
+            assert_eq!(stage.phase(name), Phase::Ready, "{name}");
+        }
+        stage.told();
+        stage
+    }
+
+    /// What was told of the progress of requests since this was last asked.
+    pub(super) fn told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.told)
+    }
+
+    pub(super) fn reload(&mut self, names: &str) -> Vec<String> {
+        self.request(Request::Reload { units: self.ids(names), gate: Gate::Enforced })
+    }
+
+    pub(super) fn abandon(&mut self, request: u64) -> Vec<String> {
+        self.request(Request::Abandon { request: RequestId(request) })
     }
 
     /// The main process exits with this code.
@@ -256,6 +338,18 @@ impl Stage {
 
     pub(super) fn why(&self, name: &str) -> Vec<String> {
         self.engine.why(self.id(name), self.now)
+    }
+}
+
+/// Progress in a few words: `2 Testing`, `2 web Passed`, `2 db flush Began`.
+fn told(id: RequestId, progress: &Progress) -> String {
+    match progress {
+        Progress::Phase(phase) => format!("{} {phase:?}", id.0),
+        Progress::Tested { unit, passed } => format!("{} {unit} {passed:?}", id.0),
+        Progress::Hook { unit, hook, news: HookNews::Measured { first, now }, .. } => {
+            format!("{} {unit} {hook} {first} to {now}", id.0)
+        }
+        Progress::Hook { unit, hook, news, .. } => format!("{} {unit} {hook} {news:?}", id.0),
     }
 }
 

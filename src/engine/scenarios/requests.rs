@@ -7,7 +7,7 @@ use crate::engine::fixture::{broken, entries, service, task};
 fn a_restart_takes_the_dependents_down_and_brings_all_up_again() {
     let mut stage = stage(vec![service("web").needs("db"), service("db"), service("other")]);
     stage.start("web other");
-    assert_eq!(stage.restart("db"), ["SIGTERM web"]);
+    assert_eq!(stage.restart("db"), ["inspect db for trial", "inspect web for trial", "SIGTERM web"]);
     assert_eq!(stage.dies("web"), ["clear web SIGTERM", "clean-up web Follows", "SIGTERM db"]);
     assert_eq!(
         stage.dies("db"),
@@ -27,7 +27,8 @@ fn a_restart_takes_the_dependents_down_and_brings_all_up_again() {
 fn a_restart_of_what_is_down_starts_it() {
     let mut stage = stage(vec![service("web").needs("db"), service("db")]);
     let orders = stage.restart("web");
-    assert_eq!(orders, ["inspect db", "spawn db main", "inspect web", "spawn web main", "reply 1 done"]);
+    assert_eq!(orders[..2], ["inspect web for trial", "inspect db for trial"]);
+    assert_eq!(orders[2..], ["inspect db", "spawn db main", "inspect web", "spawn web main", "reply 1 done"]);
 }
 
 #[test]
@@ -35,7 +36,10 @@ fn a_restart_of_a_task_runs_it_again() {
     let mut stage = stage(vec![task("t")]);
     stage.start("t");
     stage.exits("t", 0);
-    assert_eq!(stage.restart("t"), ["clean-up t Follows", "inspect t", "spawn t main"]);
+    assert_eq!(
+        stage.restart("t"),
+        ["inspect t for trial", "clean-up t Follows", "inspect t", "spawn t main"]
+    );
     assert_eq!(stage.exits("t", 0), ["clear t SIGTERM", "reply 2 done"]);
 }
 

@@ -1,0 +1,449 @@
+//! What a transaction does before it stops anything: tests, pre-stop hooks, and the way back.
+//!
+//! ```text
+//!   Testing ─▶ PreStopping ─ more than a second ─▶ Retesting ─▶ go: Stopping, or Reloading
+//!      │            │                                  │
+//!      └────────────┴───────────▶ Clearing ◀───────────┘   what still runs is killed
+//!                                    └─▶ Undoing ─▶ the answer; nothing was touched
+//! ```
+//!
+//! Until it goes its units are claimed: no other request may begin with them. Whatever a unit does by itself
+//! meanwhile it does; the transaction looks at what it finds when it goes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::model::{Moment, UnitName};
+
+use super::Engine;
+use super::effect::{Effect, Reason, Renders};
+use super::errand::{End, Owner, Task};
+use super::event::{Dependents, Gate, Request, RequestId, UnitId};
+use super::failure::{Failure, Outcome, Refusal};
+use super::pre_stop::hooks_before;
+use super::progress::{Progress, Tested, TransactionPhase};
+use super::state::{Due, Wanted};
+use super::transaction::{Step, Transaction};
+
+/// When the hooks took longer than this the configurations are tested again: somebody may have saved a file.
+const TEST_HOLDS: Duration = Duration::from_secs(1);
+
+/// A wish that has steps before it stops, or reloads, anything.
+#[derive(Clone, Debug)]
+pub(super) enum Wish {
+    Stop { units: Vec<UnitId>, dependents: Dependents },
+    Restart { units: Vec<UnitId> },
+    Reload { units: Vec<UnitId> },
+}
+
+/// What such a transaction has to know until it goes.
+#[derive(Debug)]
+pub(super) struct Gated {
+    pub(super) wish: Wish,
+    gate: Gate,
+    /// Units that are claimed.
+    scope: Vec<UnitId>,
+    /// Units that are tried.
+    tests: Vec<UnitId>,
+    /// Units that are to stop, as it looked at the beginning.
+    stops: Vec<UnitId>,
+    failures: Vec<(UnitId, Failure)>,
+    /// Hooks that ran, in their order.
+    pub(super) begun: Vec<(UnitId, u16)>,
+    pub(super) undone: Vec<String>,
+    /// When the hooks began.
+    since: Moment,
+    /// Why it was given up.
+    because: Option<Outcome>,
+}
+
+impl Wish {
+    fn reason(&self) -> Reason {
+        match self {
+            Wish::Stop { .. } => Reason::Stop,
+            Wish::Restart { .. } => Reason::Restart,
+            Wish::Reload { .. } => Reason::Reload,
+        }
+    }
+
+    fn goal(&self) -> Wanted {
+        match self {
+            Wish::Stop { .. } => Wanted::Down,
+            Wish::Restart { .. } | Wish::Reload { .. } => Wanted::Up,
+        }
+    }
+}
+
+impl Step {
+    /// Nothing was stopped or reloaded yet, and the request was not given up.
+    fn can_be_given_up(self) -> bool {
+        match self {
+            Step::Testing | Step::PreStopping | Step::Retesting => true,
+            Step::Clearing | Step::Undoing | Step::Reloading | Step::Stopping | Step::Starting => false,
+        }
+    }
+}
+
+impl Engine {
+    /// Takes up a wish: its units are claimed, and tested where that is asked for.
+    pub(super) fn begin_gated(
+        &mut self,
+        id: RequestId,
+        wish: Wish,
+        gate: Gate,
+        (tests, stops): (Vec<UnitId>, Vec<UnitId>),
+    ) {
+        let all: BTreeSet<UnitId> = tests.iter().chain(&stops).copied().collect();
+        let scope: Vec<UnitId> = all.into_iter().collect();
+        self.tally.work += scope.len() as u64;
+        for unit in &scope {
+            self.claims.insert(*unit, id);
+        }
+        let runs = |unit: &UnitId| self.cell(*unit).program().is_some();
+        let tests: Vec<UnitId> = tests.into_iter().filter(runs).collect();
+        let is_tested = gate == Gate::Enforced && !tests.is_empty();
+        let goal = wish.goal();
+        let gated = Gated {
+            wish,
+            gate,
+            scope,
+            tests,
+            stops,
+            failures: Vec::new(),
+            begun: Vec::new(),
+            undone: Vec::new(),
+            since: self.now,
+            because: None,
+        };
+        let gated = Some(Box::new(gated));
+        self.transactions.insert(id, Transaction { gated, ..Transaction::new(goal, Step::Testing) });
+        if is_tested { self.begin_tests(id, Step::Testing) } else { self.begin_hooks(id) }
+    }
+
+    /// Goes over to a step that waits for this many errands.
+    fn await_errands(&mut self, id: RequestId, step: Step, n_errands: usize) {
+        let Some(transaction) = self.transactions.get_mut(&id) else { return };
+        transaction.step = step;
+        transaction.remaining = u32::try_from(n_errands).unwrap_or(u32::MAX);
+        if n_errands == 0 {
+            self.ripe_gates.push_back(id);
+        }
+    }
+
+    fn gated(&self, id: RequestId) -> Option<&Gated> {
+        self.transactions.get(&id)?.gated.as_deref()
+    }
+
+    /// Why units are claimed by this request.
+    pub(super) fn wish_of(&self, id: RequestId) -> Reason {
+        self.gated(id).map_or(Reason::Restart, |gated| gated.wish.reason())
+    }
+
+    fn gated_mut(&mut self, id: RequestId) -> Option<&mut Gated> {
+        self.transactions.get_mut(&id)?.gated.as_deref_mut()
+    }
+
+    fn begin_tests(&mut self, id: RequestId, step: Step) {
+        let Some((tests, reason)) = self.gated(id).map(|gated| (gated.tests.clone(), gated.wish.reason()))
+        else {
+            return;
+        };
+        self.await_errands(id, step, tests.len());
+        let is_first = step == Step::Testing;
+        let phase = if is_first { TransactionPhase::Testing } else { TransactionPhase::TestingAgain };
+        self.tell(id, Progress::Phase(phase));
+        for unit in tests {
+            let Some(spec) = self.cell(unit).unit().cloned() else { continue };
+            let task = Task::Trial { due: Due::from_flags(&[]) };
+            self.begin_errand(unit, Owner::Request(id), (spec, reason), task);
+        }
+    }
+
+    fn begin_hooks(&mut self, id: RequestId) {
+        let now = self.now;
+        let Some(gated) = self.gated_mut(id) else { return };
+        gated.since = now;
+        let (reason, stops) = (gated.wish.reason(), gated.stops.clone());
+        let has_hooks = |unit: &UnitId| hooks_before(self.cell(*unit), reason).next().is_some();
+        let units: Vec<UnitId> = stops.into_iter().filter(has_hooks).collect();
+        if units.is_empty() {
+            return self.go(id);
+        }
+        self.await_errands(id, Step::PreStopping, units.len());
+        self.tell(id, Progress::Phase(TransactionPhase::PreStopping));
+        for unit in units {
+            let Some(spec) = self.cell(unit).unit().cloned() else { continue };
+            self.begin_errand(unit, Owner::Request(id), (spec, reason), Task::PreStop { first: None });
+        }
+    }
+
+    /// What was done beside a unit is over.
+    pub(super) fn errand_over(&mut self, unit: UnitId, owner: Owner, end: End) {
+        let Owner::Request(id) = owner else { return };
+        if self.closing.is_some() {
+            return self.way_for_shutdown_hook(unit);
+        }
+        let Some(transaction) = self.transactions.get_mut(&id) else { return };
+        let step = transaction.step;
+        transaction.remaining = transaction.remaining.saturating_sub(1);
+        if transaction.remaining == 0 {
+            self.ripe_gates.push_back(id);
+        }
+        match (step, end) {
+            (Step::Testing | Step::Retesting, End::Tested(tested)) => {
+                self.note_trial(id, unit, tested, None);
+            }
+            (Step::Testing | Step::Retesting, End::Failed(failure)) => {
+                self.note_trial(id, unit, Tested::Failed, Some(failure.clone()));
+                self.note_unsuccessful(id, unit, failure);
+            }
+            (Step::PreStopping, End::Failed(failure)) => {
+                self.give_up(id, Outcome::Aborted { unit, failure, undone: Vec::new() });
+            }
+            (Step::Reloading, End::Failed(failure)) => self.note_unsuccessful(id, unit, failure),
+            _ => {}
+        }
+    }
+
+    fn note_unsuccessful(&mut self, id: RequestId, unit: UnitId, failure: Failure) {
+        if let Some(gated) = self.gated_mut(id) {
+            gated.failures.push((unit, failure));
+        }
+    }
+
+    fn note_trial(&mut self, id: RequestId, unit: UnitId, passed: Tested, failure: Option<Failure>) {
+        if let Some(name) = self.unit_name(unit) {
+            self.tell(id, Progress::Tested { unit: name, passed });
+        }
+        if passed != Tested::Untested {
+            self.note_test(unit, failure);
+        }
+    }
+
+    /// Keeps in mind what came of a configuration test.
+    pub(super) fn note_test(&mut self, unit: UnitId, failure: Option<Failure>) {
+        let now = self.now;
+        self.notes.entry(unit).or_default().last_test = Some((now, failure));
+    }
+
+    /// Nothing is missing from a step before the stop any more.
+    pub(super) fn advance_gated(&mut self, id: RequestId, step: Step) {
+        let Some(gated) = self.gated(id) else { return };
+        let has_failed = !gated.failures.is_empty();
+        let took_long = self.now.since(gated.since) > TEST_HOLDS;
+        let is_tested = gated.gate == Gate::Enforced && !gated.tests.is_empty();
+        match step {
+            Step::Testing | Step::Retesting if has_failed => self.refuse_for_tests(id),
+            Step::Testing => self.begin_hooks(id),
+            Step::PreStopping if took_long && is_tested => self.begin_tests(id, Step::Retesting),
+            Step::PreStopping | Step::Retesting => self.go(id),
+            Step::Clearing => self.undo(id),
+            Step::Undoing => self.answer_given_up(id),
+            Step::Reloading => self.reloaded(id),
+            Step::Stopping | Step::Starting => {}
+        }
+    }
+
+    fn refuse_for_tests(&mut self, id: RequestId) {
+        let Some(gated) = self.gated_mut(id) else { return };
+        let failures = std::mem::take(&mut gated.failures);
+        let outcome = match (gated.begun.is_empty(), failures.first()) {
+            (false, Some((unit, failure))) => {
+                Outcome::Aborted { unit: *unit, failure: failure.clone(), undone: Vec::new() }
+            }
+            _ => {
+                let named = |(unit, failure)| Some((self.unit_name(unit)?, failure));
+                let failures = failures.into_iter().filter_map(named).collect();
+                Outcome::Refused(Refusal::ConfigTest { failures })
+            }
+        };
+        self.give_up(id, outcome);
+    }
+
+    /// The request ends with this, once nothing of it runs any more and its hooks are undone.
+    pub(super) fn give_up(&mut self, id: RequestId, because: Outcome) {
+        let Some(gated) = self.gated_mut(id) else { return };
+        gated.because = Some(because);
+        let own = Owner::Request(id);
+        let scope = gated.scope.clone();
+        let busy = |unit: &UnitId| self.errands.get(unit).is_some_and(|errand| errand.owner == own);
+        let busy: Vec<UnitId> = scope.into_iter().filter(busy).collect();
+        self.await_errands(id, Step::Clearing, busy.len());
+        for unit in busy {
+            self.end_errand(unit, End::GivenUp);
+        }
+    }
+
+    fn undo(&mut self, id: RequestId) {
+        let Some(gated) = self.gated(id) else { return };
+        let reason = gated.wish.reason();
+        let mut units: Vec<(UnitId, Vec<u16>)> = Vec::new();
+        for (unit, hook) in &gated.begun {
+            match units.iter_mut().find(|(other, _)| other == unit) {
+                Some((_, hooks)) => hooks.push(*hook),
+                None => units.push((*unit, vec![*hook])),
+            }
+        }
+        let has_undo = |(unit, hooks): &(UnitId, Vec<u16>)| {
+            let own = self.cell(*unit).program().map(|program| program.hooks.pre_stop.as_slice());
+            let own = own.unwrap_or_default();
+            hooks.iter().any(|hook| own.get(usize::from(*hook)).is_some_and(|hook| hook.undo.is_some()))
+        };
+        units.retain(has_undo);
+        if units.is_empty() {
+            return self.answer_given_up(id);
+        }
+        self.await_errands(id, Step::Undoing, units.len());
+        self.tell(id, Progress::Phase(TransactionPhase::Undoing));
+        for (unit, left) in units {
+            let Some(spec) = self.cell(unit).unit().cloned() else { continue };
+            self.begin_errand(unit, Owner::Request(id), (spec, reason), Task::Undo { left });
+        }
+    }
+
+    /// Nothing was touched, and nothing is left of it.
+    fn answer_given_up(&mut self, id: RequestId) {
+        let Some(gated) = self.leave_gate(id, Renders::Restore) else { return };
+        self.transactions.remove(&id);
+        let undone = gated.undone;
+        let outcome = match gated.because {
+            Some(Outcome::Aborted { unit, failure, .. }) => Outcome::Aborted { unit, failure, undone },
+            Some(Outcome::Abandoned { .. }) | None => Outcome::Abandoned { undone },
+            Some(outcome) => outcome,
+        };
+        self.do_this(Effect::Reply { id, outcome });
+        self.take_up_postponed();
+    }
+
+    /// The claims are given back, and what the trials rendered stays or goes.
+    fn leave_gate(&mut self, id: RequestId, verdict: Renders) -> Option<Box<Gated>> {
+        let gated = self.transactions.get_mut(&id)?.gated.take()?;
+        for unit in &gated.scope {
+            self.claims.remove(unit);
+        }
+        let is_tested = gated.gate == Gate::Enforced;
+        for unit in gated.tests.iter().copied().filter(|_| is_tested) {
+            if self.cell(unit).program().is_some_and(|program| !program.renders.is_empty()) {
+                self.do_this(Effect::SettleRenders { unit, verdict });
+            }
+        }
+        Some(gated)
+    }
+
+    /// All that comes before is done: now units are touched.
+    fn go(&mut self, id: RequestId) {
+        let Some(wish) = self.gated(id).map(|gated| gated.wish.clone()) else { return };
+        // What was refused at the beginning may have come about since.
+        let refusal = match &wish {
+            Wish::Stop { units, dependents } => self.refuses_stop(units, *dependents),
+            Wish::Restart { units } => self.refuses_restart(&self.start_scope(units), units),
+            Wish::Reload { .. } => None,
+        };
+        if let Some(refusal) = refusal {
+            return self.give_up(id, Outcome::Refused(refusal));
+        }
+        if let Wish::Reload { units } = wish {
+            return self.begin_reloads(id, units);
+        }
+        let Some(gated) = self.leave_gate(id, Renders::Keep) else { return };
+        match wish {
+            Wish::Stop { units, dependents } => self.stop_now(id, &units, dependents),
+            Wish::Restart { units } => self.restart_now(id, &units, gated.tests),
+            Wish::Reload { .. } => {}
+        }
+        self.take_up_postponed();
+    }
+
+    fn begin_reloads(&mut self, id: RequestId, units: Vec<UnitId>) {
+        self.await_errands(id, Step::Reloading, units.len());
+        self.tell(id, Progress::Phase(TransactionPhase::Reloading));
+        for unit in units {
+            let Some(spec) = self.cell(unit).unit().cloned() else { continue };
+            let task = Task::Reload { words: String::new() };
+            self.begin_errand(unit, Owner::Request(id), (spec, Reason::Reload), task);
+        }
+    }
+
+    fn reloaded(&mut self, id: RequestId) {
+        let Some(mut gated) = self.leave_gate(id, Renders::Keep) else { return };
+        self.transactions.remove(&id);
+        let outcome = match gated.failures.is_empty() {
+            true => Outcome::Done,
+            false => {
+                let (unit, failure) = gated.failures.remove(0);
+                Outcome::Failed { unit, failure, retry_in: None }
+            }
+        };
+        self.do_this(Effect::Reply { id, outcome });
+        self.take_up_postponed();
+    }
+
+    /// Another request that has begun with one of these units.
+    pub(super) fn busy(&self, mut units: impl Iterator<Item = UnitId>) -> Option<Refusal> {
+        if self.claims.is_empty() {
+            return None;
+        }
+        units.find_map(|unit| self.claims.get(&unit).map(|by| Refusal::Busy { unit, by: *by }))
+    }
+
+    /// A stop of units that other requests have begun with: those that wish them up are given up, and it waits until
+    /// the claims are free. True when it has to.
+    pub(super) fn postpone_stop(
+        &mut self,
+        id: RequestId,
+        to_stop: &[UnitId],
+        request: impl FnOnce() -> Request,
+    ) -> bool {
+        let claimers: BTreeSet<RequestId> =
+            to_stop.iter().filter_map(|unit| self.claims.get(unit)).copied().collect();
+        if claimers.is_empty() {
+            return false;
+        }
+        self.postponed.push((id, request()));
+        for other in claimers {
+            let wishes_up = |t: &Transaction| t.goal == Wanted::Up && t.step.can_be_given_up();
+            if self.transactions.get(&other).is_some_and(wishes_up) {
+                self.give_up(other, Outcome::Replaced { by: id });
+            }
+        }
+        true
+    }
+
+    fn take_up_postponed(&mut self) {
+        for (id, request) in std::mem::take(&mut self.postponed) {
+            self.requested(id, request);
+        }
+    }
+
+    /// Nobody waits for this request any longer.
+    pub(super) fn abandon(&mut self, id: RequestId) -> Outcome {
+        let undone = Vec::new();
+        if let Some(place) = self.postponed.iter().position(|(other, _)| *other == id) {
+            self.postponed.remove(place);
+            self.do_this(Effect::Reply { id, outcome: Outcome::Abandoned { undone } });
+        } else if self.transactions.get(&id).is_some_and(|t| t.step.can_be_given_up()) {
+            self.give_up(id, Outcome::Abandoned { undone });
+        }
+        Outcome::Done
+    }
+
+    /// The shutdown begins: whatever was not touched yet is left as it is.
+    pub(super) fn drop_gates(&mut self) {
+        for id in self.transactions.keys().copied().collect::<Vec<_>>() {
+            let was_reloading = self.transactions.get(&id).is_some_and(|t| t.step == Step::Reloading);
+            let verdict = if was_reloading { Renders::Keep } else { Renders::Restore };
+            let _ = self.leave_gate(id, verdict); // Nobody is answered by it.
+        }
+        for (id, _) in std::mem::take(&mut self.postponed) {
+            self.do_this(Effect::Reply { id, outcome: Outcome::ShuttingDown });
+        }
+    }
+
+    pub(super) fn tell(&mut self, id: RequestId, progress: Progress) {
+        self.do_this(Effect::Progress { id, progress });
+    }
+
+    pub(super) fn unit_name(&self, unit: UnitId) -> Option<UnitName> {
+        self.cell(unit).unit().map(|unit| unit.name.clone())
+    }
+}
