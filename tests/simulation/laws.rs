@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sexton::engine::{Effect, Engine, Event, Outcome, Phase, Request, RequestId, Role, UnitId, Wanted};
+use sexton::engine::{
+    Effect, Engine, Event, Outcome, Phase, Purpose, Request, RequestId, Role, UnitId, Wanted,
+};
 use sexton::model::unit::{Entry, Kill, Kind, OnFailure, RestartOn};
 use sexton::model::{Moment, Pid, Signal};
 
@@ -147,7 +149,7 @@ impl Laws {
         let mut unsettled_at_start = BTreeSet::new();
         for effect in effects {
             match effect {
-                Effect::Inspect { unit, .. } => {
+                Effect::Inspect { unit, purpose: Purpose::Start, .. } => {
                     self.check_start(unit.index(), None)?;
                     self.check_restarts(unit.index())?;
                     for other in &self.books[unit.index()].order {

@@ -217,7 +217,7 @@ impl World {
         let mut effects = Vec::new();
         self.engine.step(self.now, event, &mut effects);
         if let Some(trace) = &mut self.trace {
-            trace.extend(effects.iter().map(|effect| format!("{:>10}   {effect:?}", "")));
+            trace.extend(effects.iter().map(|effect| format!("{:>10}   {}", "", short(effect))));
         }
         let groups: Vec<Pid> = self.leftovers.keys().copied().collect();
         self.laws.after(&effects, &self.engine, self.now, &groups)?;
@@ -414,5 +414,18 @@ pub(crate) fn ready_by_exec(entry: &Entry) -> bool {
             program.ready.how == Readiness::Exec && program.process.pid_file.is_none()
         }),
         Entry::Broken { .. } => false,
+    }
+}
+
+/// An effect without the description of its unit.
+fn short(effect: &Effect) -> String {
+    match effect {
+        Effect::Inspect { unit, purpose, .. } => {
+            format!("Inspect {{ unit: {unit:?}, purpose: {purpose:?} }}")
+        }
+        Effect::Spawn { unit, role, reason, main, .. } => {
+            format!("Spawn {{ unit: {unit:?}, role: {role:?}, reason: {reason:?}, main: {main:?} }}")
+        }
+        effect => format!("{effect:?}"),
     }
 }
