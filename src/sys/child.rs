@@ -65,8 +65,14 @@ pub(super) struct Report {
     shared: AtomicBool,
 }
 
-/// A step that failed, and the index of what it failed on.
-struct Failed(ExecStage, usize);
+/// A step that failed.
+#[derive(Debug)]
+struct Failed {
+    stage: ExecStage,
+    /// The index of what it failed on.
+    index: usize,
+    errno: c_int,
+}
 
 type Step = Result<(), Failed>;
 
@@ -83,10 +89,10 @@ impl Report {
         self.shared.load(Ordering::Acquire).then(|| self.errno.load(Ordering::Relaxed))
     }
 
-    fn write(&self, failed: &Failed, errno: c_int) {
-        self.errno.store(errno, Ordering::Relaxed);
-        self.index.store(failed.1, Ordering::Relaxed);
-        self.stage.store(failed.0 as usize + 1, Ordering::Release);
+    fn write(&self, failed: &Failed) {
+        self.errno.store(failed.errno, Ordering::Relaxed);
+        self.index.store(failed.index, Ordering::Relaxed);
+        self.stage.store(failed.stage as usize + 1, Ordering::Release);
     }
 }
 
@@ -212,7 +218,7 @@ pub(super) extern "C" fn main(argument: *mut c_void) -> c_int {
         prepared.report.errno.store(errno(), Ordering::Relaxed);
         prepared.report.shared.store(true, Ordering::Release);
     } else if let Err(failed) = run(prepared) {
-        prepared.report.write(&failed, errno());
+        prepared.report.write(&failed);
     }
     // SAFETY: it takes a number; unlike `exit` it runs nothing of the parent's.
     unsafe { libc::_exit(127) }
@@ -372,20 +378,21 @@ fn errno_is_eperm(answer: c_long) -> bool {
     answer == -1 && errno() == libc::EPERM
 }
 
-/// A kernel that says yes and does no must not start a service as root.
+/// A kernel that says yes and does no must not start a service as root. It gave no error, so this one is ours:
+/// it took a number that it does not take.
 fn verify(identity: &Identity) -> Step {
     let (mut real, mut effective, mut saved) = (u32::MAX, u32::MAX, u32::MAX);
     let (r, e, s) = (&raw mut real, &raw mut effective, &raw mut saved);
     // SAFETY: three places for a number.
     check(unsafe { libc::syscall(libc::SYS_getresuid, r, e, s) }, ExecStage::User, 0)?;
     if [real, effective, saved] != [identity.uid; 3] {
-        return Err(Failed(ExecStage::User, 0));
+        return Err(Failed { stage: ExecStage::User, index: 0, errno: libc::EINVAL });
     }
     let (r, e, s) = (&raw mut real, &raw mut effective, &raw mut saved);
     // SAFETY: three places for a number.
     check(unsafe { libc::syscall(libc::SYS_getresgid, r, e, s) }, ExecStage::Group, 0)?;
     if [real, effective, saved] != [identity.gid; 3] {
-        return Err(Failed(ExecStage::Group, 0));
+        return Err(Failed { stage: ExecStage::Group, index: 0, errno: libc::EINVAL });
     }
     Ok(())
 }
@@ -427,7 +434,7 @@ fn restore_signals(prepared: &Prepared<'_>) -> Step {
 }
 
 fn check(answer: c_long, stage: ExecStage, index: usize) -> Step {
-    if answer == -1 { Err(Failed(stage, index)) } else { Ok(()) }
+    if answer == -1 { Err(Failed { stage, index, errno: errno() }) } else { Ok(()) }
 }
 
 fn errno() -> c_int {
@@ -435,4 +442,26 @@ fn errno() -> c_int {
     let place = unsafe { libc::__errno_location() };
     // SAFETY: see above.
     unsafe { *place }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::process::{effective_gid, effective_uid};
+
+    #[test]
+    fn a_user_that_the_kernel_only_pretended_to_set_is_an_error_of_its_own() {
+        let own = Identity { uid: effective_uid(), gid: effective_gid(), groups: Vec::new() };
+        assert!(verify(&own).is_ok());
+        // Left behind by whoever called last.
+        std::fs::metadata("/no/such/file").unwrap_err();
+        assert_eq!(errno(), libc::ENOENT);
+        for (wrong, stage) in [
+            (Identity { uid: own.uid + 1, ..own.clone() }, ExecStage::User),
+            (Identity { gid: own.gid + 1, ..own.clone() }, ExecStage::Group),
+        ] {
+            let failed = verify(&wrong).unwrap_err();
+            assert_eq!((failed.stage, failed.errno), (stage, libc::EINVAL));
+        }
+    }
 }

@@ -20,13 +20,11 @@ extern "C" fn _Unwind_Backtrace(_visit: *const c_void, _argument: *mut c_void) -
     END_OF_STACK
 }
 
-/// Goes on with unwinding; there is none to go on with.
+/// Goes on with unwinding; there is none to go on with, and an end that is seen is better than a loop that is not.
 // SAFETY: the name is the unwinder's; it never returns, as is promised.
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Resume(_exception: *mut c_void) -> ! {
-    loop {
-        std::hint::spin_loop();
-    }
+    std::process::abort()
 }
 
 /// Answers that ask about a frame: there is none, so each is zero.
