@@ -45,6 +45,14 @@ fn set_aside() {
     }
 }
 
+/// Sets addresses aside for the next such day, once they were given up. Where there is no room for them yet, the next who
+/// allocates asks again: until then that costs a call of the kernel each time, and afterwards nothing.
+fn refill_reserve() {
+    if SET_ASIDE.load(Ordering::Relaxed).is_null() && NEVER_GIVES_UP.load(Ordering::Relaxed) {
+        set_aside();
+    }
+}
+
 /// Gives up what was set aside, if anything was.
 fn break_into_reserve() {
     let addresses = SET_ASIDE.swap(null_mut(), Ordering::Relaxed);
@@ -59,7 +67,11 @@ fn insist(mut allocate: impl FnMut() -> *mut u8) -> *mut u8 {
     let mut tries = 0;
     loop {
         let memory = allocate();
-        if !memory.is_null() || (tries >= TRIES && !NEVER_GIVES_UP.load(Ordering::Relaxed)) {
+        if !memory.is_null() {
+            refill_reserve();
+            return memory;
+        }
+        if tries >= TRIES && !NEVER_GIVES_UP.load(Ordering::Relaxed) {
             return memory;
         }
         match tries {
@@ -99,13 +111,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_that_comes_back_is_waited_for() {
+    fn memory_that_comes_back_is_waited_for_and_the_reserve_is_set_aside_again() {
+        never_give_up();
+        let is_set_aside = || !SET_ASIDE.load(Ordering::Relaxed).is_null();
+        assert!(is_set_aside());
         let (mut asked, place) = (0, &mut 0_u8);
         let memory: *mut u8 = place;
         let got = insist(|| {
             asked += 1;
+            assert_eq!(is_set_aside(), asked == 1, "it is given up at the first failure");
             if asked < 4 { null_mut() } else { memory }
         });
         assert_eq!((asked, got), (4, memory));
+        assert!(is_set_aside());
     }
 }
