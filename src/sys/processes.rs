@@ -36,12 +36,14 @@ pub struct Entry {
     pub start_time: u64,
     state: u8,
     flags: u64,
+    threads: u64,
 }
 
 impl Entry {
-    /// It ended and waits to be reaped.
+    /// It ended and waits to be reaped. A process whose first thread has ended shows the same state, and lives on in its
+    /// others.
     pub fn is_zombie(&self) -> bool {
-        matches!(self.state, b'Z' | b'X')
+        matches!(self.state, b'Z' | b'X') && self.threads <= 1
     }
 
     /// It is a thread of the kernel.
@@ -52,7 +54,7 @@ impl Entry {
     /// Nothing else is known of it.
     #[cfg(test)]
     pub(super) fn of(pid: Pid, parent: Option<Pid>) -> Entry {
-        Entry { pid, parent, group: None, session: None, start_time: 0, state: b'S', flags: 0 }
+        Entry { pid, parent, group: None, session: None, start_time: 0, state: b'S', flags: 0, threads: 1 }
     }
 
     /// Reads the text of a `stat` file. The name in it may hold spaces and brackets: what counts comes after the last
@@ -71,6 +73,7 @@ impl Entry {
             start_time: field(22)?.trim_end().parse().ok()?,
             state: *field(3)?.as_bytes().first()?,
             flags: field(9)?.parse().ok()?,
+            threads: field(20)?.parse().ok()?,
         })
     }
 }
@@ -135,7 +138,12 @@ mod tests {
         assert_eq!((entry.pid, entry.parent), (Pid::new(42).unwrap(), Pid::new(7)));
         assert_eq!((entry.group, entry.session), (Pid::new(42), Pid::new(41)));
         assert_eq!((entry.start_time, entry.is_zombie()), (12345, false));
-        assert!(Entry::parse(&text.replace(") R ", ") Z ")).unwrap().is_zombie());
+        let dead = text.replace(") R ", ") Z ");
+        assert!(Entry::parse(&dead).unwrap().is_zombie());
+        assert!(
+            !Entry::parse(&dead.replace(" 20 0 1 0 ", " 20 0 2 0 ")).unwrap().is_zombie(),
+            "one thread lives"
+        );
         for broken in ["", "42", "42 (x", "42 (x) R", "0 (x) R 1 1 1 0 -1 0"] {
             assert_eq!(Entry::parse(broken), None, "{broken}");
         }
