@@ -171,4 +171,18 @@ mod tests {
         assert_eq!(inherited(2).unwrap_err().raw_os_error(), Some(libc::EINVAL));
         assert_eq!(inherited(1_000_000).unwrap_err().raw_os_error(), Some(libc::EBADF));
     }
+
+    #[test]
+    fn a_descriptor_that_came_is_closed_on_exec_and_one_who_is_gone_is_an_error_and_no_signal() {
+        let (near, far) = socket::pair().unwrap();
+        let (one, other) = socket::pair().unwrap();
+        send_with_fds(near.as_fd(), b"take it", &[other.as_fd()]).unwrap();
+        drop(other);
+        let (_, fds) = receive_with_fds(far.as_fd(), &mut [0; 8]).unwrap();
+        // SAFETY: no pointers; the descriptor is open.
+        let flags = unsafe { libc::fcntl(fds[0].as_raw_fd(), libc::F_GETFD) };
+        assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
+        drop(fds);
+        assert_eq!(send_with_fds(one.as_fd(), b"x", &[]).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
 }

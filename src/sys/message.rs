@@ -1,11 +1,11 @@
-//! Messages with more than bytes: who sent it, and descriptors. The socket module hands these on.
+//! Messages that say who sent them. The socket module hands this on; those with descriptors are `handover`'s.
 //!
 //! See [recvmsg(2)](https://man7.org/linux/man-pages/man2/recvmsg.2.html) and
 //! [cmsg(3)](https://man7.org/linux/man-pages/man3/cmsg.3.html).
 
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::call;
 use crate::model::Pid;
@@ -27,17 +27,6 @@ pub struct Datagram {
     pub truncated: bool,
 }
 
-/// One message of a [`pair`](super::socket::pair).
-#[derive(Debug)]
-pub struct Received {
-    /// How many bytes of the buffer it filled. 0 without a descriptor: the other side is gone.
-    pub len: usize,
-    /// The descriptor that came with it.
-    pub fd: Option<OwnedFd>,
-    /// It was longer than the buffer; the rest is gone.
-    pub truncated: bool,
-}
-
 /// Takes the next message of a [`datagram_unix`](super::socket::datagram_unix); `WouldBlock` when there is
 /// none. Descriptors that come with it are not taken: there is only room for the credentials, and what does
 /// not fit is closed by the kernel.
@@ -55,58 +44,6 @@ pub fn receive_with_credentials(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Re
         datagram.uid = sender.uid;
     }
     Ok(datagram)
-}
-
-/// Takes the next message of a [`pair`](super::socket::pair), with the one descriptor that may come with
-/// it; `WouldBlock` when there is none.
-#[doc(alias = "SCM_RIGHTS")]
-pub fn receive_with_fd(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
-    let mut control = Control([0; 48]);
-    // The kernel rounds the room up to whole longs, so a second descriptor can fit: both are taken below.
-    let room = space(size_of::<RawFd>());
-    let (len, header) = receive(fd, buffer, &mut control, room)?;
-    let mut received = Received { len, fd: None, truncated: header.msg_flags & libc::MSG_TRUNC != 0 };
-    for index in (0..2).rev() {
-        let needed = (index + 1) * size_of::<RawFd>();
-        let Some(data) = control_data(&header, libc::SCM_RIGHTS, needed) else { continue };
-        let place = data.cast::<RawFd>().wrapping_add(index);
-        // SAFETY: `control_data` saw that the message holds at least `needed` bytes, so `place` is in it.
-        let raw = unsafe { place.read_unaligned() };
-        // SAFETY: the kernel just made this descriptor for us. A second one is closed when the first takes
-        // its place.
-        received.fd = Some(unsafe { OwnedFd::from_raw_fd(raw) });
-    }
-    Ok(received)
-}
-
-/// Sends one message, with a descriptor or without. It is sent whole or not at all; `WouldBlock` when there
-/// is no room, `BrokenPipe` when the other side is gone.
-#[doc(alias = "MSG_NOSIGNAL")]
-pub fn send_with_fd(to: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
-    let mut control = Control([0; 48]);
-    let mut io = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let mut header = header(&mut io, &mut control, space(size_of::<RawFd>()));
-    match fd {
-        Some(fd) => put_fd(&mut header, fd.as_raw_fd()),
-        None => header.msg_controllen = 0,
-    }
-    let (raw, flags) = (to.as_raw_fd(), libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT);
-    // SAFETY: `header` points to `io` and `control`, which outlive the call; the kernel only reads `bytes`.
-    call::retry(|| unsafe { libc::sendmsg(raw, &header, flags) }).map(drop)
-}
-
-fn put_fd(header: &mut libc::msghdr, fd: RawFd) {
-    // SAFETY: `header` describes a control buffer that has room for one header.
-    let first = unsafe { libc::CMSG_FIRSTHDR(header) };
-    // SAFETY: `first` points into the control buffer, which is zeroed: a valid header.
-    let Some(message) = (unsafe { first.as_mut() }) else { return };
-    message.cmsg_level = libc::SOL_SOCKET;
-    message.cmsg_type = libc::SCM_RIGHTS;
-    message.cmsg_len = control_length(size_of::<RawFd>()) as _;
-    // SAFETY: `first` is the header that was just filled in.
-    let data = unsafe { libc::CMSG_DATA(first) };
-    // SAFETY: the control buffer has room for a descriptor behind its header.
-    unsafe { data.cast::<RawFd>().write_unaligned(fd) };
 }
 
 /// `room` bytes of `control` are offered to the kernel.
@@ -164,8 +101,9 @@ fn control_length(data: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::handover::{receive_with_fds, send_with_fds};
     use crate::sys::socket;
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::net::UnixDatagram;
 
     fn notify_socket(name: &str) -> (std::path::PathBuf, OwnedFd) {
@@ -206,37 +144,12 @@ mod tests {
         let sender = UnixDatagram::unbound().unwrap();
         sender.connect(&path).unwrap();
         let (kept, watched) = socket::pair().unwrap();
-        send_with_fd(sender.as_fd(), b"FDSTORE=1", Some(watched.as_fd())).unwrap();
+        send_with_fds(sender.as_fd(), b"FDSTORE=1", &[watched.as_fd()]).unwrap();
         drop(watched);
         let datagram = receive_with_credentials(fd.as_fd(), &mut [0; 64]).unwrap();
         assert_eq!((datagram.len, datagram.pid.is_some()), (9, true));
         // The only other copy went with the message: its end shows that the kernel closed it.
-        assert_eq!(receive_with_fd(kept.as_fd(), &mut [0; 8]).unwrap().len, 0);
+        assert_eq!(receive_with_fds(kept.as_fd(), &mut [0; 8]).unwrap().0, 0);
         std::fs::remove_file(path).unwrap();
-    }
-
-    #[test]
-    fn a_descriptor_travels_through_a_pair_and_is_closed_on_exec() {
-        let (near, far) = socket::pair().unwrap();
-        let (one, other) = socket::pair().unwrap();
-        send_with_fd(near.as_fd(), b"take it", Some(other.as_fd())).unwrap();
-        let mut buffer = [0; 64];
-        let received = receive_with_fd(far.as_fd(), &mut buffer).unwrap();
-        assert_eq!(buffer.get(..received.len), Some(&b"take it"[..]));
-        let travelled = received.fd.unwrap();
-        // SAFETY: no pointers; the descriptor is open.
-        let flags = unsafe { libc::fcntl(travelled.as_raw_fd(), libc::F_GETFD) };
-        assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
-        send_with_fd(travelled.as_fd(), b"hello", None).unwrap();
-        assert_eq!(receive_with_fd(one.as_fd(), &mut buffer).unwrap().len, 5);
-    }
-
-    #[test]
-    fn sending_to_one_who_is_gone_is_an_error_and_no_signal() {
-        let (near, far) = socket::pair().unwrap();
-        drop(far);
-        let error = send_with_fd(near.as_fd(), b"x", None).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-        assert_eq!(receive_with_fd(near.as_fd(), &mut [0; 8]).unwrap().len, 0);
     }
 }

@@ -4,7 +4,7 @@
 //!   listen_unix ──▶ accept ──▶ peer_credentials      the control socket
 //!   datagram_unix ──▶ receive_with_credentials       one notify socket a unit
 //!   connect_tcp, connect_unix ──▶ connect_error      probes: wait for "writable" in between
-//!   pair ──▶ send_with_fd, receive_with_fd           PID 1 and its helpers
+//!   pair ──▶ handover                                PID 1 and its helpers
 //! ```
 //!
 //! All are non-blocking and close-on-exec. Nothing here raises SIGPIPE.
@@ -22,7 +22,7 @@ use std::path::Path;
 use super::call;
 use crate::model::Pid;
 
-pub use super::message::{Datagram, Received, receive_with_credentials, receive_with_fd, send_with_fd};
+pub use super::message::{Datagram, receive_with_credentials};
 
 /// Connections that wait to be accepted. More than the loop leaves waiting between two rounds, and small
 /// enough that a flood is refused at the door.
