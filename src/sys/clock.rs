@@ -39,7 +39,7 @@ fn part(time: libc::timespec) -> u64 {
 #[doc(alias = "nanosleep")]
 pub fn pause(duration: std::time::Duration) {
     let wished = libc::timespec {
-        tv_sec: duration.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_sec: i32::try_from(duration.as_secs()).unwrap_or(i32::MAX).into(),
         tv_nsec: libc::c_long::from(duration.subsec_nanos().cast_signed()),
     };
     // SAFETY: `wished` is a valid time; what would be left of it is not asked for.
