@@ -367,7 +367,13 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Parsed {
     }
     let line = command().try_get_matches_from(argv).and_then(|matches| Line::from_arg_matches(&matches));
     let errand = match line {
-        Ok(Line { command: Some(Any::Supervise(how)), .. }) => return Parsed::Supervise(how),
+        Ok(Line { global, command: Some(Any::Supervise(how)) }) => match of_a_client(&global) {
+            None => return Parsed::Supervise(how),
+            Some(option) => Errand::Say {
+                text: format!("error: '{option}' is for those who talk to a sexton, and this would be one\n"),
+                exit: Exit::Usage,
+            },
+        },
         Ok(Line { global, command: Some(Any::Local(local)) }) => Errand::Local(global, local),
         Ok(Line { global, command: Some(Any::Ask(ask)) }) => Errand::Ask(global, ask),
         Ok(Line { command: None, .. }) => Errand::Say { text: help(), exit: Exit::Usage },
@@ -377,6 +383,16 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Parsed {
         },
     };
     Parsed::Errand(errand)
+}
+
+/// The first option here that means nothing to an init.
+fn of_a_client(global: &Global) -> Option<&'static str> {
+    let given = [
+        ("--socket", global.socket.is_some()),
+        ("--json", global.json),
+        ("--timeout", global.timeout.is_some()),
+    ];
+    given.into_iter().find_map(|(option, is_given)| is_given.then_some(option))
 }
 
 /// The whole declaration, as it was derived.
@@ -426,6 +442,20 @@ mod tests {
         assert!(usage_error("sexton completions bsah").contains("bash"));
         usage_error("sexton start");
         usage_error("sexton --timeout 5 list");
+    }
+
+    #[test]
+    fn what_means_nothing_to_an_init_is_not_passed_over() {
+        for option in ["--socket /run/x", "--json", "--timeout 5s"] {
+            for line in [format!("sexton up {option} ./units"), format!("sexton {option} init")] {
+                let name = option.split(' ').next().unwrap_or_default();
+                assert!(usage_error(&line).contains(&format!("'{name}'")), "{line}");
+            }
+        }
+        assert!(matches!(
+            parse(["sexton", "up", "./units", "--run-dir", "./run"].map(OsString::from)),
+            Parsed::Supervise(Supervise::Up(_))
+        ));
     }
 
     #[test]

@@ -117,6 +117,7 @@ impl<'a, 'b> Talk<'a, 'b> {
             let event = match event {
                 Ok(event) => event,
                 Err(CallError::HungUp) => break,
+                Err(CallError::TimedOut(waited)) => return Err(Trouble::NoEvent(waited)),
                 Err(error) => return Err(error.into()),
             };
             if chosen.as_ref().is_none_or(|names| names.contains(&event.unit)) {

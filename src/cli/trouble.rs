@@ -1,9 +1,11 @@
 //! Why a command came to nothing: what is said, how to go on, and with which status it ends.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::control::client::{CallError, Cause, ConnectError};
 use crate::control::error::MethodError;
+use crate::model::time::Spoken;
 
 use super::Exit;
 
@@ -14,6 +16,8 @@ pub enum Trouble {
     Connect(ConnectError),
     /// There is no answer, or it is an error.
     Call(CallError),
+    /// Nothing happened for as long as somebody wanted to wait for the next event.
+    NoEvent(Duration),
     /// Something that is not a matter of the control socket, in words.
     Words(String),
 }
@@ -25,7 +29,7 @@ impl Trouble {
             Trouble::Connect(ConnectError { cause: Cause::Denied, .. })
             | Trouble::Call(CallError::Method(MethodError::PermissionDenied)) => Exit::Refused,
             Trouble::Connect(_) => Exit::NoInit,
-            Trouble::Call(CallError::TimedOut(_)) => Exit::TimedOut,
+            Trouble::Call(CallError::TimedOut(_)) | Trouble::NoEvent(_) => Exit::TimedOut,
             Trouble::Call(_) | Trouble::Words(_) => Exit::Failed,
         }
     }
@@ -36,6 +40,8 @@ impl Trouble {
             Exit::NoInit => {
                 Some("`sexton up DIR` starts one; --socket or SEXTON_CONTROL names one that is elsewhere")
             }
+            // Who only listened asked for nothing that could go on.
+            Exit::TimedOut if matches!(self, Trouble::NoEvent(_)) => None,
             Exit::TimedOut => Some("what was asked for goes on; `sexton status` tells how far it is"),
             Exit::Done | Exit::Failed | Exit::Usage | Exit::Refused => None,
         }
@@ -59,6 +65,7 @@ impl fmt::Display for Trouble {
         match self {
             Trouble::Connect(error) => error.fmt(f),
             Trouble::Call(error) => error.fmt(f),
+            Trouble::NoEvent(waited) => write!(f, "nothing happened for {}", Spoken(*waited)),
             Trouble::Words(words) => f.write_str(words),
         }
     }
@@ -69,7 +76,6 @@ impl std::error::Error for Trouble {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn every_trouble_ends_with_the_status_that_scripts_wait_for() {
@@ -80,6 +86,7 @@ mod tests {
             (connect(Cause::Refused), Exit::NoInit),
             (connect(Cause::Denied), Exit::Refused),
             (Trouble::Call(CallError::TimedOut(Duration::from_secs(1))), Exit::TimedOut),
+            (Trouble::NoEvent(Duration::from_secs(1)), Exit::TimedOut),
             (Trouble::Call(CallError::HungUp), Exit::Failed),
             (Trouble::Call(CallError::Method(unknown)), Exit::Failed),
             (Trouble::Call(CallError::Method(MethodError::PermissionDenied)), Exit::Refused),
@@ -97,5 +104,7 @@ mod tests {
         assert!(trouble.hint().is_some_and(|hint| hint.contains("sexton up DIR")));
         assert_eq!(Trouble::Words("cannot do it".into()).to_string(), "cannot do it");
         assert_eq!(Trouble::from(CallError::HungUp).hint(), None);
+        let silence = Trouble::NoEvent(Duration::from_secs(1));
+        assert_eq!((silence.to_string().as_str(), silence.hint()), ("nothing happened for 1 s", None));
     }
 }

@@ -75,7 +75,14 @@ impl Init {
             }
         };
         let units = self.named(&request);
-        Ok(Wish { request, units, done: done.to_owned() })
+        Ok(match request {
+            // Where the units stand says nothing of a signal, which they may not have taken yet.
+            Request::Signal { signal, .. } => {
+                let done = format!("sent {signal} to {}", units.join(", "));
+                Wish { request, units: Vec::new(), done }
+            }
+            request => Wish { request, units, done: done.to_owned() },
+        })
     }
 
     fn named(&self, request: &Request) -> Vec<String> {

@@ -229,6 +229,17 @@ fn output_for_programs_is_json_and_output_for_pipes_has_no_colour() {
 }
 
 #[test]
+fn each_answer_says_what_was_done_and_no_more() {
+    let machine = machine();
+    let sent = machine.sexton(&["signal", "WINCH", "web"]).expect(0);
+    assert_eq!(sent.out, "sent SIGWINCH to web\n");
+    let silence = machine.sexton(&["--timeout", "100ms", "events"]).expect(5);
+    assert_eq!(silence.err, "sexton: nothing happened for 100 ms\n");
+    let usage = machine.sexton(&["--json", "up", "/run"]).expect(2);
+    assert!(usage.err.contains("'--json'"), "{}", usage.err);
+}
+
+#[test]
 fn a_client_without_standard_output_writes_into_no_socket() {
     let machine = Plan::new().up();
     let path = machine.path("listens");

@@ -8,11 +8,13 @@ use super::{list::census, spoken, state_in_words};
 /// Sexton itself, its units by state, and of `units` those that are not as they should be.
 pub fn manager(style: &Style, status: &ManagerStatus, units: &[UnitStatus]) -> String {
     let mut out = format!(
-        "{} {}, pid {}, {} for {}\n",
+        "{} {}, pid {}, {} {} {}\n",
         style.paint(Ink::Strong, "sexton"),
         safe(&status.version),
         status.pid,
         style.paint(Ink::of_state(&status.state), &safe(&status.state)),
+        // It has run for so long; how long it has been in any other state is not known.
+        if status.state == "running" { "for" } else { "after" },
         spoken(status.uptime_usec)
     );
     let total: u32 = status.counts.values().sum();
@@ -175,9 +177,13 @@ sexton 0.1.0, pid 1, running for 2 h 10 min
   sexton why web
 "
         );
-        let well = ManagerStatus { counts: [("ready".to_owned(), 1)].into(), orphans_reaped: 0, ..status };
+        let well =
+            ManagerStatus { counts: [("ready".to_owned(), 1)].into(), orphans_reaped: 0, ..status.clone() };
         let well = manager(&Style::PLAIN, &ManagerStatus { limitations: vec![], ..well }, &[store()]);
         assert_eq!(well, "sexton 0.1.0, pid 1, running for 2 h 10 min\n  1 unit: 1 ready\n");
+        let closing = ManagerStatus { state: "shutting-down".into(), ..status };
+        let closing = manager(&Style::PLAIN, &closing, &[]);
+        assert!(closing.starts_with("sexton 0.1.0, pid 1, shutting-down after 2 h 10 min\n"), "{closing}");
     }
 
     #[test]
