@@ -8,18 +8,27 @@ use std::fmt;
 pub struct Point {
     call: String,
     nth: usize,
+    error: &'static str,
 }
+
+/// Calls after whose failure a service may never come, and why that is all that can be done.
+pub const MAY_MISS: [(&str, &str); 0] = [];
 
 impl Point {
     /// As strace wants it.
     pub fn as_inject(&self) -> String {
-        format!("inject={}:error={}:when={}", self.call, error_of(&self.call), self.nth)
+        format!("inject={}:error={}:when={}", self.call, self.error, self.nth)
+    }
+
+    /// Is a service that never comes excused here?
+    pub fn may_miss(&self) -> bool {
+        MAY_MISS.iter().any(|(call, _)| *call == self.call)
     }
 }
 
 impl fmt::Debug for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.call, self.nth, error_of(&self.call))
+        write!(f, "{} {}: {}", self.call, self.nth, self.error)
     }
 }
 
@@ -72,6 +81,15 @@ fn error_of(call: &str) -> &'static str {
     }
 }
 
+/// What the kernel says too, where that is met by other code.
+fn another_error_of(call: &str) -> Option<&'static str> {
+    match call {
+        "wait4" | "waitid" => Some("ECHILD"),
+        "read" | "recvmsg" | "sendmsg" | "accept4" => Some("EAGAIN"),
+        _ => None,
+    }
+}
+
 /// One point for every call that the log holds after the last exec.
 pub fn of_log(log: &str) -> Vec<Point> {
     let name = |line: &str| line.split('(').next().unwrap_or("").to_owned();
@@ -83,7 +101,8 @@ pub fn of_log(log: &str) -> Vec<Point> {
         let nth = counts.entry(call).and_modify(|count| *count += 1).or_insert(1);
         let is_name = call.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         if index > exec && is_name && !call.is_empty() && !NOT_SWEPT.contains(&call.as_str()) {
-            points.push(Point { call: call.clone(), nth: *nth });
+            let errors = [error_of(call)].into_iter().chain(another_error_of(call));
+            points.extend(errors.map(|error| Point { call: call.clone(), nth: *nth, error }));
         }
     }
     points
@@ -106,5 +125,8 @@ mod tests {
                 "inject=openat:error=EMFILE:when=2"
             ]
         );
+        let log = "execve(\"x\") = 0\nwait4(-1) = 0\n";
+        let points: Vec<String> = of_log(log).iter().map(Point::as_inject).collect();
+        assert_eq!(points, ["inject=wait4:error=EINTR:when=1", "inject=wait4:error=ECHILD:when=1"]);
     }
 }
