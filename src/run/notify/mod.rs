@@ -5,6 +5,9 @@
 //!   daemon ── READY=1, with its credentials ──▶ handle ── one of the unit's own? ──▶ (unit, Notification)
 //! ```
 //!
+//! A helper that says one thing and ends (`systemd-notify --ready`) is gone before anybody can look whose it was. On a
+//! socket that is the unit's user's own its user vouches for it, though not for a main process that it names.
+//!
 //! Where the directory cannot be written the socket has an abstract name, which anybody in the network
 //! namespace can send to: there too only the unit's own processes are listened to. Descriptors that come
 //! along are closed by the kernel as the message is taken; for `BARRIER=1` that is the answer.
@@ -22,7 +25,9 @@ use crate::engine::UnitId;
 use crate::model::Pid;
 use crate::sys::clock;
 use crate::sys::poll::{Interest, Poller, Readiness, Token};
-use crate::sys::socket::{datagram_unix, receive_with_credentials};
+use crate::sys::process::effective_uid;
+use crate::sys::processes;
+use crate::sys::socket::{Datagram, datagram_unix, receive_with_credentials};
 
 mod message;
 
@@ -97,14 +102,19 @@ impl NotifySockets {
         let Some(socket) = self.sockets.get(&unit) else { return };
         let mut buffer = [0; MAX_MESSAGE];
         for _ in 0..MAX_MESSAGES {
-            let Some((len, sender)) = receive(socket, &mut buffer) else { return };
-            let Some(sender) = sender else { continue };
-            let said = message::parse(buffer.get(..len).unwrap_or_default());
-            if said.is_empty() || !belongs(unit, sender) {
+            let Some(heard) = receive(socket, &mut buffer) else { return };
+            let Some(sender) = heard.pid else { continue };
+            let said = message::parse(buffer.get(..heard.len).unwrap_or_default());
+            if said.is_empty() {
+                continue;
+            }
+            let is_known = belongs(unit, sender);
+            let is_believed = is_known || (socket.is_of(heard.uid) && is_gone(sender));
+            if !is_believed {
                 continue;
             }
             let believed = |said: &Notification| match said {
-                Notification::MainPid(pid) => belongs(unit, *pid),
+                Notification::MainPid(pid) => is_known && belongs(unit, *pid),
                 Notification::ExtendTimeout(_)
                 | Notification::Status(_)
                 | Notification::Reloading
@@ -166,10 +176,23 @@ impl Address {
     }
 }
 
-/// The next message: its length (0 where it did not fit) and its sender.
-fn receive(socket: &Socket, buffer: &mut [u8]) -> Option<(usize, Option<Pid>)> {
+impl Socket {
+    /// Does nobody but this user, and root, reach it?
+    fn is_of(&self, uid: u32) -> bool {
+        matches!(self.address, Address::Path(_)) && uid == self.owner.unwrap_or_else(effective_uid)
+    }
+}
+
+/// The next message and its sender; the length is 0 where it did not fit.
+fn receive(socket: &Socket, buffer: &mut [u8]) -> Option<Datagram> {
     let datagram = receive_with_credentials(socket.fd.as_fd(), buffer).ok()?;
-    Some((if datagram.truncated { 0 } else { datagram.len }, datagram.pid))
+    Some(Datagram { len: if datagram.truncated { 0 } else { datagram.len }, ..datagram })
+}
+
+/// It has ended and was reaped; where nobody can be seen, nobody is known to be gone.
+fn is_gone(pid: Pid) -> bool {
+    processes::look(pid).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        && processes::are_visible()
 }
 
 #[doc(alias = "SO_PASSCRED")]

@@ -85,6 +85,29 @@ fn only_the_units_own_processes_are_believed() {
     assert_eq!(house.turn(&mine), [(UnitId::from_index(0), Notification::MainPid(me()))]);
 }
 
+/// Says this from a process that is reaped before anybody can look at it.
+fn say_and_end(house: &House, unit: usize, message: &str) {
+    let path = house.run_directory.join(format!("notify/{unit}"));
+    let script = "import socket, sys; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(sys.argv[2].encode(), sys.argv[1])";
+    #[allow(clippy::disallowed_methods, reason = "the sender is a child of the test")]
+    let ended = std::process::Command::new("python3").args(["-c", script]).arg(path).arg(message).status();
+    assert!(ended.unwrap().success(), "python3 sends");
+}
+
+#[test]
+fn the_user_vouches_for_a_sender_that_is_gone_but_for_no_main_process_and_on_no_open_socket() {
+    let mut house = House::new("gone");
+    let _sender = house.open(0);
+    let nobody = |_: UnitId, _: Pid| false;
+    say_and_end(&house, 0, &format!("READY=1\nMAINPID={}", me()));
+    assert_eq!(house.turn(&nobody), [(UnitId::from_index(0), Notification::Ready)]);
+    assert!(!house.sockets.sockets[&UnitId::from_index(0)].is_of(effective_uid() + 1));
+    let socket = house.sockets.sockets.get_mut(&UnitId::from_index(0)).unwrap();
+    socket.address = Address::Abstract("anybody's".into());
+    say_and_end(&house, 0, "READY=1");
+    assert_eq!(house.turn(&nobody), []);
+}
+
 #[test]
 fn empty_huge_and_broken_messages_harm_nobody() {
     let mut house = House::new("broken");
