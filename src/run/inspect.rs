@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::engine::{Finding, Purpose, UnitId};
 use crate::model::unit::{Program, Require};
-use crate::model::{ExecStage, SpawnError, Text};
+use crate::model::{ExecStage, SpawnError, Text, Unit};
 use crate::sys::dirs::{self, Owner};
 use crate::sys::files;
 
@@ -17,6 +17,7 @@ use super::render::Renderer;
 /// directory, of a file, or of a variable that is not set.
 pub fn inspect(
     unit: UnitId,
+    spec: &Unit,
     program: &Program,
     purpose: Purpose,
     launcher: &Launcher,
@@ -43,7 +44,7 @@ pub fn inspect(
     if asks_nothing {
         return Ok(Finding::Met { prepare: Vec::new() });
     }
-    let environment = launcher.unit_environment(&program.process)?;
+    let environment = launcher.unit_environment(spec, &program.process)?;
     // What is not meant for this machine may lack its templates too.
     if let Some(finding) = look_whether_to_skip(&program.require, &environment)? {
         return Ok(finding);

@@ -128,9 +128,24 @@ impl Launcher {
         spawn::spawn(&plan)
     }
 
-    /// The variables of a unit without those of one launch: for what is looked at before it starts.
-    pub fn unit_environment(&self, process: &Process) -> Result<Environment, SpawnError> {
+    /// The variables of a unit without those of one launch: for what is looked at before it starts, with the eyes of the
+    /// same user.
+    pub fn unit_environment(&self, unit: &Unit, process: &Process) -> Result<Environment, SpawnError> {
+        let user = process.user.as_ref().map(find_user).transpose()?;
+        self.environment_of(unit, process, user.as_ref())
+    }
+
+    /// Each step may use what the steps before it have set, and change it.
+    fn environment_of(
+        &self,
+        unit: &Unit,
+        process: &Process,
+        user: Option<&User>,
+    ) -> Result<Environment, SpawnError> {
         let mut environment = if process.env_clear { Environment::default() } else { self.inherited.clone() };
+        if let Some(user) = user {
+            set_login(&mut environment, user);
+        }
         for file in &process.env_files {
             let path = settle(&file.path, &environment, "env-files")?;
             for (name, value) in read_env_file(&path, file.optional)? {
@@ -142,17 +157,19 @@ impl Launcher {
             environment.set(name, &value);
         }
         environment.set_default("PATH", DEFAULT_PATH);
+        environment.set("SEXTON_UNIT", unit.name.as_str());
+        if let Some(instance) = unit.name.instance() {
+            environment.set("SEXTON_INSTANCE", instance);
+        }
         Ok(environment)
     }
 
     fn environment(&self, launch: &Launch<'_>, user: Option<&User>) -> Result<Environment, SpawnError> {
-        let mut environment = self.unit_environment(&launch.program.process)?;
-        if let Some(user) = user {
-            set_login(&mut environment, user, &launch.program.process);
-        }
-        environment.set("SEXTON_UNIT", launch.unit.name.as_str());
-        if let Some(instance) = launch.unit.name.instance() {
-            environment.set("SEXTON_INSTANCE", instance);
+        let process = &*launch.program.process;
+        let mut environment = self.environment_of(launch.unit, process, user)?;
+        if let (Part::Main, Some(path)) = (launch.part, &process.pid_file) {
+            // It is watched once the process runs; that nothing can be watched is found out before.
+            settle(path, &environment, "pid-file")?;
         }
         environment.set("SEXTON_REASON", launch.reason.as_str());
         if let Some(main) = launch.main {
@@ -165,16 +182,14 @@ impl Launcher {
     }
 }
 
-/// What a login would set for the user, unless the unit sets it: sexton's own HOME is of no use to another.
-fn set_login(environment: &mut Environment, user: &User, process: &Process) {
+/// What a login would set for the user: sexton's own HOME is of no use to another. What the unit sets comes after it.
+fn set_login(environment: &mut Environment, user: &User) {
     let number = user.uid.to_string();
     let called = user.name.as_deref().unwrap_or(&number);
     for (name, value) in
         [("HOME", &*user.home), ("USER", called), ("LOGNAME", called), ("SHELL", &user.shell)]
     {
-        if !process.env.iter().any(|(own, _)| own == name) {
-            environment.set(name, value);
-        }
+        environment.set(name, value);
     }
 }
 
@@ -288,4 +303,84 @@ pub fn cause(error: &std::io::Error) -> Cause {
 
 fn failed(stage: ExecStage, subject: &str, cause: Cause) -> SpawnError {
     SpawnError { stage, subject: subject.to_owned(), cause }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Finding, Purpose, UnitId};
+    use crate::model::unit::Entry;
+    use crate::run::inspect::inspect;
+    use crate::run::load::{self, UnitPaths, scratch::Scratch};
+    use crate::run::render::Renderer;
+    use std::rc::Rc;
+
+    fn launcher() -> Launcher {
+        let inherited =
+            [("HOME", "/root"), ("PATH", "/bin")].map(|(name, value)| (name.into(), value.into()));
+        let null = own::open_nothing().unwrap();
+        Launcher::new(Environment::inherited(inherited.into_iter()), null, Leads::Group)
+    }
+
+    fn unit(scratch: &Scratch, more: &str) -> Rc<Unit> {
+        let text = format!("[service]\nexec = [\"/bin/true\"]\n{more}");
+        scratch.file("units/x.toml", text);
+        let loaded = load::load(&UnitPaths::directory(&scratch.path("units")));
+        assert!(loaded.diagnostics.iter().all(|problem| problem.level != crate::unitfile::Level::Error));
+        let mut found = loaded.entries.iter().filter_map(|entry| match entry {
+            Entry::Unit(unit) => Some(unit.clone()),
+            Entry::Broken { .. } => None,
+        });
+        found.next().unwrap()
+    }
+
+    fn environment(unit: &Unit) -> Environment {
+        launcher().unit_environment(unit, &unit.program().unwrap().process).unwrap()
+    }
+
+    #[test]
+    fn what_is_looked_at_before_a_start_is_looked_at_with_the_users_own_variables() {
+        let scratch = Scratch::new();
+        let unit = unit(&scratch, "[process]\nuser = \"nobody\"\n[require]\nexists = [\"${HOME}/.\"]\n");
+        let program = unit.program().unwrap();
+        let mut renderer = Renderer::default();
+        let finding = inspect(UnitId(0), &unit, program, Purpose::Start, &launcher(), &mut renderer);
+        assert_eq!(finding.unwrap(), Finding::Unmet("'/nonexistent/.' does not exist".to_owned()));
+        assert_eq!(environment(&unit).get("SEXTON_UNIT"), Some("x"));
+    }
+
+    #[test]
+    fn what_the_unit_sets_comes_before_what_a_login_would_set() {
+        let scratch = Scratch::new();
+        scratch.file("env", "HOME=/srv/x\n");
+        let file = scratch.path("env").display().to_string();
+        let of_file = format!("[process]\nuser = \"nobody\"\nenv-files = [\"{file}\"]\n");
+        assert_eq!(environment(&unit(&scratch, &of_file)).get("HOME"), Some("/srv/x"));
+        let of_login = "[process]\nuser = \"nobody\"\nenv = { CACHE = \"${HOME}/cache\" }\n";
+        let environment = environment(&unit(&scratch, of_login));
+        assert_eq!(environment.get("CACHE"), Some("/nonexistent/cache"));
+        assert_eq!((environment.get("USER"), environment.get("PATH")), (Some("nobody"), Some("/bin")));
+    }
+
+    #[test]
+    fn a_pid_file_that_nobody_can_name_keeps_its_daemon_from_starting() {
+        let scratch = Scratch::new();
+        let unit = unit(&scratch, "[process]\npid-file = \"${NOPE}/x\"\n");
+        let (program, launcher) = (unit.program().unwrap(), launcher());
+        let null = launcher.null();
+        let error = launcher.launch(&Launch {
+            unit: &unit,
+            program,
+            command: &program.exec,
+            run_as: None,
+            part: Part::Main,
+            reason: Reason::Start,
+            main: None,
+            output: (null, null),
+            notify: None,
+            promised: None,
+        });
+        let words = error.unwrap_err().to_string();
+        assert!(words.contains("pid-file") && words.contains("NOPE"), "{words}");
+    }
 }

@@ -27,8 +27,10 @@ impl Init {
         match effect {
             Effect::Inspect { unit, spec, purpose } => {
                 let finding = match spec.program() {
-                    Some(program) => inspect(unit, program, purpose, &self.launcher, &mut self.renderer)
-                        .unwrap_or_else(Finding::Failed),
+                    Some(program) => {
+                        inspect(unit, &spec, program, purpose, &self.launcher, &mut self.renderer)
+                            .unwrap_or_else(Finding::Failed)
+                    }
                     None => Finding::Met { prepare: Vec::new() },
                 };
                 self.events.push_back(Event::Inspected { unit, purpose, finding });
@@ -93,7 +95,7 @@ impl Init {
             _ => None,
         };
         let promised_fd =
-            if is_main { self.prepare_readiness(id, program).map_err(pipe_failed)? } else { None };
+            if is_main { self.prepare_readiness(id, &unit, program).map_err(pipe_failed)? } else { None };
         let ready = is_main.then_some(&program.ready.how);
         let pipes = role.is_judged().then(|| Pipes::new(judge::is_answer_apart(program, role)));
         let pipes = pipes.transpose().map_err(pipe_failed)?;
@@ -126,12 +128,13 @@ impl Init {
     fn prepare_readiness(
         &mut self,
         id: UnitId,
+        unit: &Unit,
         program: &Program,
     ) -> std::io::Result<Option<(i32, OwnedFd)>> {
         if program.ready.how == Readiness::Exec {
             return Ok(None);
         }
-        let environment = self.launcher.unit_environment(&program.process).unwrap_or_default();
+        let environment = self.launcher.unit_environment(unit, &program.process).unwrap_or_default();
         let expand = |text: &Text| text.expand(|name| environment.get(name));
         let fd = self.watcher.prepare(id, &program.ready, &expand)?;
         Ok(match program.ready.how {

@@ -29,7 +29,7 @@ impl Init {
         let Some(path) = &program.process.pid_file else { return };
         let path = self
             .launcher
-            .unit_environment(&program.process)
+            .unit_environment(&spec, &program.process)
             .and_then(|environment| settle(path, &environment, "pid-file"));
         let Ok(path) = path else { return };
         let mut outcomes = Vec::new();
