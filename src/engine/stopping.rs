@@ -78,17 +78,18 @@ impl Engine {
 
     /// The stop command; a start that failed goes without it, there is nothing that could answer.
     fn ask_to_stop(&mut self, unit: UnitId, main: Process, ending: Ending) {
-        let stop = self.cell(unit).program().map(|program| program.stop.clone());
-        match (main, stop) {
+        let stop = self.cell(unit).program().map(|program| &program.stop);
+        let command = stop.filter(|stop| stop.exec.is_some()).map(|stop| stop.exec_timeout);
+        match (main, command) {
             (Process::Ordered(_), _) => {
                 let (helper, stage) = (Process::None, StopStage::Spawning);
                 self.enter(unit, State::Stopping { main, helper, stage, ending });
             }
-            (Process::Running(pid), Some(stop)) if stop.exec.is_some() && ending == Ending::Told => {
+            (Process::Running(pid), Some(timeout)) if ending == Ending::Told => {
                 let (helper, stage) = (Process::Ordered(0), StopStage::Command);
                 self.enter(unit, State::Stopping { main, helper, stage, ending });
                 self.order(unit, Role::StopCommand, Some(pid));
-                self.arm(unit, stop.exec_timeout);
+                self.arm(unit, timeout);
             }
             _ => self.stop_step(unit, main, 0, ending),
         }
