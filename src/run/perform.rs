@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
+use crate::control::server::Server;
 use crate::control::wire::UnitEvent;
 use crate::engine::{
     Effect, Event, Failure, Finding, NextRun, Outcome, Phase, Reason, Role, Scope, Trial, UnitId,
@@ -246,6 +247,10 @@ impl Init {
 
     /// Tells the console and the subscribers of a change.
     fn tell(&mut self, unit: UnitId, from: Phase, to: Phase, failure: Option<Failure>) {
+        let subscribers = self.server.as_ref().map(Server::subscribers).unwrap_or_default();
+        if subscribers.is_empty() && super::words::is_small_step(to) {
+            return; // Of a thousand units that stop nobody's name has to be looked up.
+        }
         let reason =
             failure.map(|failure| failure.describe(&|unit| self.engine.unit(unit).name().to_string()));
         let view = self.engine.unit(unit);
@@ -253,8 +258,6 @@ impl Init {
         if let Some(line) = super::words::change(view.name(), from, to, main_pid, reason.as_deref()) {
             self.logs.message(&line, self.now);
         }
-        let Some(server) = &mut self.server else { return };
-        let subscribers = server.subscribers();
         if subscribers.is_empty() {
             return;
         }
@@ -267,8 +270,8 @@ impl Init {
             main_pid,
             reason,
         };
-        for subscriber in subscribers {
-            server.stream(subscriber, &event);
+        if let Some(server) = &mut self.server {
+            subscribers.into_iter().for_each(|subscriber| server.stream(subscriber, &event));
         }
     }
 

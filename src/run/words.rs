@@ -2,6 +2,12 @@
 
 use crate::engine::Phase;
 
+/// Is what a unit enters one of the small steps that only `events` shows?
+pub fn is_small_step(to: Phase) -> bool {
+    use Phase::{CleaningUp, PostStarting, Preparing, Starting, Stopping, Waiting};
+    matches!(to, Waiting | Preparing | Starting | PostStarting | Stopping | CleaningUp)
+}
+
 /// The line for a change; `None` for the small steps that only `events` shows.
 pub fn change(
     name: &str,
@@ -63,6 +69,7 @@ mod tests {
     fn small_steps_are_not_told() {
         for to in [Phase::Waiting, Phase::Preparing, Phase::Starting, Phase::Stopping, Phase::CleaningUp] {
             assert_eq!(change("web", Phase::Stopped, to, None, None), None);
+            assert!(is_small_step(to));
         }
         assert_eq!(change("web", Phase::Failed, Phase::Stopped, None, None), None);
     }
