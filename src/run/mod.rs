@@ -12,6 +12,7 @@ mod calls;
 pub mod capture;
 mod changes;
 pub mod children;
+mod deferrals;
 pub mod directory;
 pub mod ending;
 pub mod environment;
@@ -33,10 +34,11 @@ pub mod readiness;
 pub mod render;
 pub mod report;
 pub mod requests;
+mod select;
 pub mod view;
 pub mod words;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -49,6 +51,7 @@ use crate::sys::signals::SignalFd;
 
 use capture::Captures;
 use children::Children;
+use deferrals::Deferrals;
 use ending::Ending;
 use foreign::Foreign;
 use launch::Launcher;
@@ -79,6 +82,9 @@ struct Init {
     signals: SignalFd,
     children: Children,
     foreign: Foreign,
+    deferrals: Deferrals,
+    /// What was said of the unit files when they were last read.
+    said_of_files: HashSet<String>,
     launcher: Launcher,
     logs: LogPipes,
     notify: NotifySockets,
