@@ -98,6 +98,8 @@ struct Watch {
 #[derive(Debug)]
 pub struct LogPipes {
     names: Vec<UnitName>,
+    /// What [`LogTarget::Default`] stands for.
+    usual: LogTarget,
     width: u8,
     pipes: Vec<Option<Pipe>>,
     waiting: Vec<Slot>,
@@ -125,12 +127,13 @@ enum End {
 }
 
 impl LogPipes {
-    /// No pipes yet. `names` are those of the units, in the engine's order; `class` is the class of the one
-    /// descriptor that is waited on here.
-    pub fn new(names: Vec<UnitName>, class: u8) -> LogPipes {
+    /// No pipes yet. `names` are those of the units, in the engine's order; `usual` is where the output of those goes
+    /// that do not say so; `class` is the class of the one descriptor that is waited on here.
+    pub fn new(names: Vec<UnitName>, usual: LogTarget, class: u8) -> LogPipes {
         let longest = names.iter().map(|name| name.as_str().len()).max().unwrap_or(0);
         let width = longest.max(OWN_NAME.len()).min(render::MAX_WIDTH);
         LogPipes {
+            usual,
             width: u8::try_from(width).unwrap_or(u8::MAX),
             pipes: names.iter().map(|_| None).collect(),
             waiting: Vec::new(),
@@ -171,6 +174,7 @@ impl LogPipes {
             Some(Ready::Log(pattern)) => Some(Rc::from(pattern.as_str())),
             Some(_) | None => None,
         };
+        let target = if target == LogTarget::Default { self.usual } else { target };
         let style = match target {
             LogTarget::Default | LogTarget::Console => Some(Style::Prefixed),
             LogTarget::Inherit => pattern.as_ref().map(|_| Style::Plain),

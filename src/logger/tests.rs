@@ -33,7 +33,7 @@ struct House {
 impl House {
     fn new(units: &[&str]) -> House {
         let names = units.iter().map(|name| UnitName::parse(name).unwrap()).collect();
-        let (pipes, poller) = (LogPipes::new(names, 1), Poller::new().unwrap());
+        let (pipes, poller) = (LogPipes::new(names, LogTarget::Console, 1), Poller::new().unwrap());
         House { pipes, poller, loggers: Vec::new(), seen: Vec::new() }
     }
 
@@ -319,4 +319,16 @@ fn nothing_on_the_line_harms_the_logger() {
     }
     drop(near);
     logger.join().unwrap().unwrap();
+}
+
+#[test]
+fn what_says_nothing_of_its_output_goes_where_the_settings_say() {
+    let names = vec![UnitName::parse("web").unwrap()];
+    let mut pipes = LogPipes::new(names, LogTarget::Null, 1);
+    let mut target = |target| {
+        let outputs = pipes.outputs_for(Slot(0), target, None).unwrap();
+        std::fs::read_link(format!("/proc/self/fd/{}", outputs.stdout.as_raw_fd())).unwrap()
+    };
+    assert_eq!(target(LogTarget::Default).to_str(), Some("/dev/null"));
+    assert!(target(LogTarget::Console).to_str().unwrap().starts_with("pipe:"));
 }

@@ -19,6 +19,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// May everybody who can connect see what is there? To connect takes the right to write to the socket's file.
+    pub fn is_readable_by_all(&self) -> bool {
+        self.socket_mode() & 0o002 != 0
+    }
+
     /// Permission bits of the control socket: the owner's alone, and the group's where there is one.
     pub fn socket_mode(&self) -> u32 {
         let usual = if self.control_group.is_some() { 0o660 } else { 0o600 };
@@ -35,5 +40,17 @@ impl Default for Settings {
             control_mode: None,
             log: LogTarget::Console,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_is_open_to_all_who_may_connect() {
+        let of = |control_mode| Settings { control_mode, ..Settings::default() }.is_readable_by_all();
+        assert!(of(Some(0o666)) && of(Some(0o662)));
+        assert!(!of(None) && !of(Some(0o660)) && !of(Some(0o664)));
     }
 }

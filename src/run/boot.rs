@@ -8,7 +8,7 @@
 //! What cannot be done in a place is said once and kept as a limitation; only what nothing can be done without
 //! (an epoll, a signalfd) ends the start.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -28,10 +28,12 @@ use crate::sys::poll::{Interest, Poller, Token};
 use crate::sys::signals::{self, SignalFd};
 use crate::sys::spawn::Leads;
 use crate::sys::{allocator, clock, limits, process, socket, terminal};
+use crate::unitfile::diagnostic::Diagnostic;
 use crate::unitfile::{Level, Loaded};
 
 use super::capture::Captures;
 use super::children::Children;
+use super::deferrals::Deferrals;
 use super::ending::Ending;
 use super::environment::Environment;
 use super::foreign::Foreign;
@@ -47,6 +49,11 @@ use super::{Class, Init, Options, directory, load};
 /// How often what nothing can be done without is asked for again: for two seconds.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// The ends of its pipe, its notify socket, and what readiness is seen by.
+const DESCRIPTORS_A_UNIT: u64 = 4;
+/// The loop's, the logger's, and those of clients.
+const DESCRIPTORS_OF_SEXTON: u64 = 128;
 
 /// Why sexton could not begin at all, or must not.
 #[derive(Debug)]
@@ -112,7 +119,9 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
         limitations.push(error.to_string());
     }
     note(&mut limitations, "leave the working directory", process::leave_directory());
-    note(&mut limitations, "raise the limit of descriptors", limits::raise_descriptors().map(drop));
+    let descriptors = limits::raise_descriptors();
+    let most_descriptors = descriptors.as_ref().map_or(0, |most| *most);
+    note(&mut limitations, "raise the limit of descriptors", descriptors.map(drop));
     if place == Place::Child {
         note(&mut limitations, "adopt orphans as a subreaper", process::become_subreaper());
     }
@@ -132,6 +141,10 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
     let mut init =
         ManuallyDrop::new(assemble(options, place, poller, signals, server, null, &loaded, limitations));
     init.say_what_is_wrong(&loaded);
+    if most_descriptors < DESCRIPTORS_OF_SEXTON + DESCRIPTORS_A_UNIT * loaded.entries.len() as u64 {
+        // The units could take what it needs, and then nobody would ever read why they wait.
+        init.start_logger_first();
+    }
     init.start_at_boot(&loaded.start);
     Ok(init.run())
 }
@@ -181,8 +194,10 @@ fn assemble(
         signals,
         children: Children::default(),
         foreign: Foreign::default(),
+        deferrals: Deferrals::default(),
+        said_of_files: HashSet::new(),
         launcher: Launcher::new(Environment::inherited(environment), null, leads),
-        logs: LogPipes::new(names, Class::Logger as u8),
+        logs: LogPipes::new(names, loaded.settings.log, Class::Logger as u8),
         notify: NotifySockets::new(&options.run_directory, Class::Notify as u8),
         watcher: Watcher::new(Class::Readiness as u8),
         captures: Captures::new(Class::Capture as u8),
@@ -261,7 +276,7 @@ fn open_control(run_directory: &Path, settings: &Settings, limitations: &mut Vec
     {
         limitations.push(format!("cannot give '{}' to its group: {error}", path.display()));
     }
-    let policy = Policy { group, readable_by_all: false };
+    let policy = Policy { group, readable_by_all: settings.is_readable_by_all() };
     Some(Server::new(listener, Class::Control as u8, policy))
 }
 
@@ -291,14 +306,20 @@ impl Init {
         for limitation in self.limitations.clone() {
             self.say(&limitation);
         }
-        for diagnostic in &loaded.diagnostics {
-            if diagnostic.level == Level::Error {
-                self.say(&diagnostic.in_one_line());
-            }
-        }
+        self.say_new_errors(loaded);
         if loaded.entries.is_empty() {
             self.say("there are no units; waiting for signals and reaping orphans");
         }
+    }
+
+    /// Says every error in the unit files that was not there when they were last read.
+    fn say_new_errors(&mut self, loaded: &Loaded) {
+        let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error);
+        let lines: Vec<String> = errors.map(Diagnostic::in_one_line).collect();
+        for line in lines.iter().filter(|line| !self.said_of_files.contains(*line)) {
+            self.logs.message(line, self.now);
+        }
+        self.said_of_files = lines.into_iter().collect();
     }
 
     fn start_at_boot(&mut self, start: &[UnitName]) {
@@ -311,6 +332,7 @@ impl Init {
     /// touched.
     pub(super) fn find_new_units(&mut self) {
         let loaded = load::load(&self.paths);
+        self.say_new_errors(&loaded);
         let mut entries = Vec::new();
         for entry in loaded.entries {
             match self.engine.find(entry.name().as_str()).map(|id| self.engine.unit(id).unit().is_some()) {

@@ -21,9 +21,13 @@ impl Init {
     /// Starts the logger when there is none. A failure is no reason to stop: the pipes hold what is written
     /// until it is there.
     pub(super) fn keep_logger(&mut self) {
-        if !self.logs.needs_logger(self.now) {
-            return;
+        if self.logs.needs_logger(self.now) {
+            self.start_logger_first();
         }
+    }
+
+    /// Starts it though nobody has anything to say yet.
+    pub(super) fn start_logger_first(&mut self) {
         match self.start_logger() {
             Ok(pid) => {
                 self.children.insert(pid, Owner::Logger);

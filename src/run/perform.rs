@@ -16,6 +16,7 @@ use crate::sys::{clock, dirs};
 
 use super::capture::Pipes;
 use super::children::{Owner, Told};
+use super::deferrals::Told as ToldOf;
 use super::ending::ending;
 use super::event_loop::slot;
 use super::inspect::inspect;
@@ -34,6 +35,9 @@ impl Init {
                     }
                     None => Finding::Met { prepare: Vec::new() },
                 };
+                if let Finding::Failed(error) = &finding {
+                    self.deferrals.failed(unit, error.to_string());
+                }
                 self.events.push_back(Event::Inspected { unit, purpose, finding });
             }
             Effect::Spawn { unit, spec, role, reason, main } => {
@@ -42,7 +46,10 @@ impl Init {
                         self.children.insert(pid, Owner::Unit(unit, role));
                         Event::Spawned { unit, role, pid }
                     }
-                    Err(error) => Event::SpawnFailed { unit, role, error },
+                    Err(error) => {
+                        self.deferrals.failed(unit, error.to_string());
+                        Event::SpawnFailed { unit, role, error }
+                    }
                 };
                 self.events.push_back(event);
             }
@@ -251,11 +258,15 @@ impl Init {
         if subscribers.is_empty() && super::words::is_small_step(to) {
             return; // Of a thousand units that stop nobody's name has to be looked up.
         }
-        let reason =
+        let described =
             failure.map(|failure| failure.describe(&|unit| self.engine.unit(unit).name().to_string()));
+        let (waits_for, told) = self.deferrals.change(unit, to);
+        let reason = described.or_else(|| waits_for.map(str::to_owned));
         let view = self.engine.unit(unit);
         let main_pid = view.main_pid().map(Pid::get);
-        if let Some(line) = super::words::change(view.name(), from, to, main_pid, reason.as_deref()) {
+        if told == ToldOf::NotYet
+            && let Some(line) = super::words::change(view.name(), from, to, main_pid, reason.as_deref())
+        {
             self.logs.message(&line, self.now);
         }
         if subscribers.is_empty() {

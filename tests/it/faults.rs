@@ -189,3 +189,47 @@ fn memory_that_cannot_grow_stops_nothing() {
     let old = machine.kill("x", Signal::SIGKILL);
     machine.await_replacement("x", old);
 }
+
+#[test]
+fn where_descriptors_are_short_the_units_say_once_what_they_wait_for() {
+    let mut plan = Plan::new().setup("ulimit -n 64");
+    for n in 0..40 {
+        plan = plan.daemon(&format!("u{n}"), "wait", "");
+    }
+    let machine = plan.up();
+    let waits = |console: &str, unit: &str| {
+        let start = format!("{unit}: ");
+        console
+            .lines()
+            .filter(|line| line.contains(&start) && line.contains("trying again until it can"))
+            .count()
+    };
+    let last = until("a unit waits, and the console says so", || {
+        let console = machine.console();
+        let waiting = (0..40).map(|n| format!("u{n}")).find(|unit| waits(&console, unit) > 0)?;
+        console.contains("is ready").then_some(waiting)
+    });
+    // It is tried again every half a second at the latest, which takes time on a processor.
+    let before = on_cpu(&machine);
+    until("it was tried again", || (on_cpu(&machine) > before + Duration::from_millis(5)).then_some(()));
+    let console = machine.console();
+    assert!(console.contains("too many open files"), "{console}");
+    assert!(!console.contains("no reason is known"), "{console}");
+    assert_eq!(waits(&console, &last), 1, "{console}");
+}
+
+#[test]
+fn an_error_in_a_file_that_came_later_is_said_when_the_files_are_read_again_and_only_once() {
+    let machine = Plan::new().daemon("x", "wait", "").up();
+    machine.await_state("x", "ready");
+    machine.write("units/bad.toml", "[service]\nexce = [\"a\"]\n");
+    machine.signal(Signal::SIGHUP);
+    let said = "unknown key 'exce'";
+    until("the error is said", || machine.console().contains(said).then_some(()));
+    machine.write("units/good.toml", &machine.fill("[service]\nexec = [\"@TESTD@\", \"wait\"]\n"));
+    // Neither it nor what it depends on is broken, so nothing is read again.
+    machine.sexton(&["start", "x"]).expect(0);
+    assert!(!machine.units().iter().any(|unit| unit.name == "good"));
+    machine.sexton(&["start", "good"]).expect(0);
+    assert_eq!(machine.console().matches(said).count(), 1, "{}", machine.console());
+}
