@@ -11,11 +11,17 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::model::{Signal, time};
+use crate::model::time;
 use crate::sys::namespace::Outside;
 
 use super::Exit;
 use super::help::{command, help};
+
+pub mod change;
+
+use change::{
+    PlanArgs, ReloadArgs, RestartArgs, ScaleArgs, SignalArgs, StartArgs, StopArgs, SyncArgs, Units,
+};
 
 /// A minimal init: reads declarative units, starts services in dependency order, reaps zombies, explains itself.
 #[derive(Debug, Parser)]
@@ -151,14 +157,65 @@ Examples:
   sexton start --no-wait web      only ask for it
   sexton start 'redis@*'          every instance")]
     Start(StartArgs),
-    /// Stop units; refused while running units need them
+    /// Stop units, after their pre-stop hooks; refused while running units need them
     #[command(after_help = "\
+Pre-stop hooks run while the unit still serves. One that fails gives the stop up and undoes what the hooks did,
+and so does Ctrl-C before anything was stopped: exit status 3.
+
 Examples:
   sexton stop web
-  sexton stop store --cascade     and everything that needs it, in order")]
+  sexton stop store --cascade     and everything that needs it, in order
+  sexton plan stop store          what would happen")]
     Stop(StopArgs),
-    /// Stop units and the running units that need them, and start all of them again
-    Restart(Units),
+    /// Test units and all that needs them, then stop and start them again
+    #[command(after_help = "\
+Every configtest has to pass before anything is touched, then the pre-stop hooks run, then units are stopped and
+started in order. A test that fails leaves everything as it is and shows what the daemon said: exit status 3.
+Ctrl-C before anything was stopped gives it up and undoes what the hooks did: exit status 3 too.
+A unit without a [configtest] is restarted untested; the answer says so.
+
+Examples:
+  sexton restart web              web, and the running units that need it
+  sexton restart --rolling 'web@*'
+                                  one instance after the other; the first that fails stops it
+  sexton plan restart web         what would happen")]
+    Restart(RestartArgs),
+    /// Test units, then have them read their configuration again without a stop
+    #[command(after_help = "\
+A unit has to be alive and ready after it, or the reload has failed. A unit without [reload] is refused.
+
+Examples:
+  sexton reload web
+  sexton reload 'redis@*'")]
+    Reload(ReloadArgs),
+    /// Read the unit files again: start what is new, stop what is gone, restart what is different
+    #[command(after_help = "\
+One error in the files refuses all of it. What did not change is not touched; what needs no restart is applied in
+place. The configtests of all that would restart have to pass first.
+
+Examples:
+  sexton plan sync                what would happen
+  sexton sync")]
+    Sync(SyncArgs),
+    /// Give a template of counted instances another number of them
+    #[command(after_help = "\
+It holds until the unit files say otherwise at the next sync.
+
+Example:
+  sexton scale web@ 4             web@1 to web@4")]
+    Scale(ScaleArgs),
+    /// Show what a change would do, and do nothing
+    #[command(after_help = "\
+Shows what is tested and what cannot be, which pre-stop hooks run, and what is stopped and started in which order.
+Exits with 3 when the change would be refused now.
+
+Examples:
+  sexton plan restart web
+  sexton plan restart --rolling 'web@*'
+  sexton plan stop store --cascade
+  sexton plan scale web@ 4
+  sexton plan sync")]
+    Plan(PlanArgs),
     /// Send a signal to the main process of units
     #[command(after_help = "\
 A signal is a name or a number: HUP, SIGUSR1, 10, RTMIN+3.
@@ -203,21 +260,6 @@ pub struct CheckArgs {
     pub paths: Vec<PathBuf>,
 }
 
-/// At least one unit.
-#[derive(Debug, Args)]
-pub struct Units {
-    /// Names of units, or patterns such as 'redis@*'
-    #[arg(value_name = "UNIT", required = true)]
-    pub units: Vec<String>,
-}
-
-impl Units {
-    /// The names and patterns.
-    pub fn names(&self) -> Vec<String> {
-        self.units.clone()
-    }
-}
-
 /// Any number of units.
 #[derive(Debug, Args)]
 pub struct OptionalUnits {
@@ -248,39 +290,6 @@ pub struct OptionalUnit {
     /// The name of a unit; without it, every unit that no other needs
     #[arg(value_name = "UNIT")]
     pub unit: Option<String>,
-}
-
-/// `sexton start`.
-#[derive(Debug, Args)]
-pub struct StartArgs {
-    /// Which units.
-    #[command(flatten)]
-    pub units: Units,
-    /// Return at once, without waiting until they are ready
-    #[arg(long)]
-    pub no_wait: bool,
-}
-
-/// `sexton stop`.
-#[derive(Debug, Args)]
-pub struct StopArgs {
-    /// Which units.
-    #[command(flatten)]
-    pub units: Units,
-    /// Stop the running units that need them too, before them
-    #[arg(long)]
-    pub cascade: bool,
-}
-
-/// `sexton signal`.
-#[derive(Debug, Args)]
-pub struct SignalArgs {
-    /// The signal, by name or number
-    #[arg(value_name = "SIGNAL", value_parser = parse_signal)]
-    pub signal: Signal,
-    /// Which units.
-    #[command(flatten)]
-    pub units: Units,
 }
 
 /// `sexton completions`.
@@ -400,89 +409,5 @@ pub(super) fn declaration() -> clap::Command {
     Line::command()
 }
 
-fn parse_signal(text: &str) -> Result<Signal, String> {
-    if let Some(signal) = Signal::parse(text) {
-        return Ok(signal);
-    }
-    let upper = text.to_ascii_uppercase();
-    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    Err(match super::nearest(name, Signal::names()) {
-        Some(nearest) => format!("no such signal; did you mean {nearest}?"),
-        None => "no such signal".to_owned(),
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn errand(argv: impl IntoIterator<Item = OsString>) -> Errand {
-        match parse(argv) {
-            Parsed::Errand(errand) => errand,
-            Parsed::Supervise(how) => panic!("{how:?}"),
-        }
-    }
-
-    fn parse_words(line: &str) -> Errand {
-        errand(line.split(' ').map(OsString::from))
-    }
-
-    fn usage_error(line: &str) -> String {
-        match parse_words(line) {
-            Errand::Say { text, exit: Exit::Usage } => text,
-            other => panic!("{line}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_wrong_word_is_answered_with_the_nearest_right_one() {
-        assert!(usage_error("sexton statsu").contains("'status'"));
-        assert!(usage_error("sexton stop --casacde web").contains("'--cascade'"));
-        assert!(usage_error("sexton signal TREM web").contains("did you mean TERM?"));
-        assert!(usage_error("sexton completions bsah").contains("bash"));
-        usage_error("sexton start");
-        usage_error("sexton --timeout 5 list");
-    }
-
-    #[test]
-    fn what_means_nothing_to_an_init_is_not_passed_over() {
-        for option in ["--socket /run/x", "--json", "--timeout 5s"] {
-            for line in [format!("sexton up {option} ./units"), format!("sexton {option} init")] {
-                let name = option.split(' ').next().unwrap_or_default();
-                assert!(usage_error(&line).contains(&format!("'{name}'")), "{line}");
-            }
-        }
-        assert!(matches!(
-            parse(["sexton", "up", "./units", "--run-dir", "./run"].map(OsString::from)),
-            Parsed::Supervise(Supervise::Up(_))
-        ));
-    }
-
-    #[test]
-    fn called_by_the_name_of_a_command_it_is_that_command() {
-        assert!(matches!(parse_words("/sbin/poweroff"), Errand::Ask(_, Ask::Poweroff)));
-        assert!(matches!(parse_words("reboot --timeout 5s"), Errand::Ask(_, Ask::Reboot)));
-        assert!(matches!(parse_words("./halt"), Errand::Ask(_, Ask::Halt)));
-        assert!(matches!(errand(Vec::new()), Errand::Say { exit: Exit::Usage, .. }));
-    }
-
-    #[test]
-    fn global_options_stand_before_or_after_the_command() {
-        for line in ["sexton --json --timeout 2s list x", "sexton list x --timeout 2s --json"] {
-            let Errand::Ask(global, Ask::List(Patterns { patterns })) = parse_words(line) else {
-                panic!("{line}")
-            };
-            assert!(global.json && patterns == ["x"]);
-            assert_eq!(global.timeout, Some(Duration::from_secs(2)));
-        }
-    }
-
-    #[test]
-    fn help_and_version_are_no_errors() {
-        for line in ["sexton --help", "sexton help start", "sexton -V", "sexton start --help"] {
-            assert!(matches!(parse_words(line), Errand::Say { exit: Exit::Done, .. }), "{line}");
-        }
-        let Errand::Say { text, .. } = parse_words("sexton --version") else { panic!() };
-        assert_eq!(text, format!("sexton {}\n", env!("CARGO_PKG_VERSION")));
-    }
-}
+mod tests;

@@ -5,12 +5,18 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::control::client::{CallError, Client};
+use crate::control::client::{CallError, Client, Heard};
 use crate::control::method::{Method, ShutdownKind};
-use crate::control::wire::{Explanation, ManagerStatus, Report, UnitDetails, UnitEvent, UnitStatus, Units};
+use crate::control::wire::{
+    Explanation, ManagerStatus, PlanReport, Progress, Report, UnitDetails, UnitEvent, UnitStatus, Units,
+};
+use crate::model::Signal;
 use crate::run::directory::{CONTROL_SOCKET, own_run_directory};
+use crate::sys::signals::{self, SignalFd};
 
 use super::args::Global;
+use super::args::change::PlanArgs;
+use super::live::Live;
 use super::style::Style;
 use super::{Exit, Screen, Trouble, render};
 
@@ -135,14 +141,71 @@ impl<'a, 'b> Talk<'a, 'b> {
     /// A request that changes something and is answered by a report.
     pub(super) fn change(&mut self, method: &Method) -> Result<Exit, Trouble> {
         let report: Report = self.client.call(method)?;
-        let exit = exit_of(&report);
-        if self.json || exit == Exit::Done {
-            self.show(&report, render::report);
+        Ok(self.tell(&report))
+    }
+
+    /// A change that takes its time: its progress is shown, and the first Ctrl-C gives it up.
+    pub(super) fn follow(&mut self, method: &Method) -> Result<Exit, Trouble> {
+        let mut live = Live::new(self.screen.look);
+        let heard = self.listen(method, &mut live);
+        live.clear(self.screen);
+        match heard? {
+            Some(report) => Ok(self.tell(&report)),
+            None => {
+                self.screen.warn("sexton: left; `sexton status` tells how far it is\n");
+                Ok(Exit::Failed)
+            }
+        }
+    }
+
+    /// Waits for the report of a change; `None` when nobody wants to wait for it any longer.
+    fn listen(&mut self, method: &Method, live: &mut Live) -> Result<Option<Report>, CallError> {
+        let interrupts = interrupts();
+        let mut conversation = self.client.converse(method, interrupts.as_ref())?;
+        let mut given_up = false;
+        loop {
+            match conversation.hear::<Report>(live.patience())? {
+                Heard::Progress(Report { progress: Some(progress), .. }) if self.json => {
+                    self.screen.say(&json_line(&News { progress }));
+                }
+                Heard::Progress(Report { progress: Some(progress), .. }) => live.take(self.screen, &progress),
+                Heard::Progress(_) => {}
+                Heard::Answer(report) => return Ok(Some(report)),
+                Heard::Interrupted if given_up => return Ok(None),
+                Heard::Interrupted => {
+                    given_up = true;
+                    conversation.abandon()?;
+                    live.note(self.screen, GIVING_UP);
+                }
+                Heard::Nothing => live.tick(self.screen),
+            }
+        }
+    }
+
+    /// `sexton plan`.
+    pub(super) fn plan(&mut self, args: &PlanArgs) -> Result<Exit, Trouble> {
+        let change = args.change().map_err(Trouble::Usage)?;
+        let plan: PlanReport = self.client.call(&Method::Plan { change: Box::new(change) })?;
+        let refused = plan.outcome != "planned";
+        if refused && !self.json {
+            let text = render::refused_plan(&self.screen.error_style, &plan);
+            self.screen.warn(&text);
         } else {
-            let text = render::report(&self.screen.error_style, &report);
+            self.show(&plan, render::plan);
+        }
+        Ok(if refused { Exit::Refused } else { Exit::Done })
+    }
+
+    /// Shows a report: where things stand on standard output, what went wrong on standard error.
+    fn tell(&mut self, report: &Report) -> Exit {
+        let exit = exit_of(report);
+        if self.json || exit == Exit::Done {
+            self.show(report, render::report);
+        } else {
+            let text = render::report(&self.screen.error_style, report);
             self.screen.warn(&text);
         }
-        Ok(exit)
+        exit
     }
 
     /// `poweroff`, `reboot`, `halt`: an init that is gone before it could answer has done what was asked.
@@ -154,6 +217,23 @@ impl<'a, 'b> Talk<'a, 'b> {
     }
 }
 
+/// What is said at the first Ctrl-C.
+const GIVING_UP: &str = "^C: giving up and undoing; what has begun to stop goes on (^C again leaves)";
+
+/// Ctrl-C as something that is heard of. Whoever started this command with it ignored wants it ignored.
+fn interrupts() -> Option<SignalFd> {
+    if signals::inherited().ignores(Signal::INT) {
+        return None;
+    }
+    SignalFd::of(&[Signal::INT]).ok() // Without it Ctrl-C ends the command, which gives the change up as well.
+}
+
+/// How a change gets on, for programs: told apart from its report by the one field.
+#[derive(Serialize)]
+struct News {
+    progress: Progress,
+}
+
 fn json_line<T: Serialize>(answer: &T) -> String {
     // No type of the wire can fail to be written: none has a map whose keys are not strings.
     serde_json::to_string(answer).unwrap_or_default() + "\n"
@@ -162,7 +242,7 @@ fn json_line<T: Serialize>(answer: &T) -> String {
 fn exit_of(report: &Report) -> Exit {
     match report.outcome.as_str() {
         "done" => Exit::Done,
-        "refused" => Exit::Refused,
+        "refused" | "aborted" | "abandoned" => Exit::Refused,
         _ => Exit::Failed,
     }
 }
@@ -175,7 +255,9 @@ mod tests {
     fn the_exit_status_tells_done_refused_and_failed_apart() {
         let exit = |outcome: &str| exit_of(&Report { outcome: outcome.into(), ..Report::default() });
         assert_eq!(exit("done"), Exit::Done);
-        assert_eq!(exit("refused"), Exit::Refused);
+        for outcome in ["refused", "aborted", "abandoned"] {
+            assert_eq!(exit(outcome), Exit::Refused);
+        }
         for outcome in ["failed", "replaced", "shutting-down", ""] {
             assert_eq!(exit(outcome), Exit::Failed);
         }

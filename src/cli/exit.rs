@@ -14,7 +14,7 @@ pub enum Exit {
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// It was refused before anything was touched.
+    /// It was refused or given up before anything was stopped; what hooks did is undone.
     Refused = 3,
     /// There is no sexton to talk to.
     NoInit = 4,
@@ -38,7 +38,7 @@ impl Exit {
             Exit::Done => "done",
             Exit::Failed => "failed, or a unit that was asked about has failed",
             Exit::Usage => "wrong usage",
-            Exit::Refused => "refused, nothing was touched",
+            Exit::Refused => "refused or given up; nothing was touched, or it was undone",
             Exit::NoInit => "no init to talk to",
             Exit::TimedOut => "timed out",
         }

@@ -6,8 +6,8 @@ use super::args::declaration;
 /// The commands as `--help` lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Supervise", &["up", "init", "check", "demo"]),
-    ("Look", &["status", "list", "tree", "why", "show", "events"]),
-    ("Change", &["start", "stop", "restart", "signal", "reset"]),
+    ("Look", &["status", "list", "tree", "why", "show", "events", "plan"]),
+    ("Change", &["start", "stop", "restart", "reload", "sync", "scale", "signal", "reset"]),
     ("End, and the rest", &["poweroff", "reboot", "halt", "completions"]),
 ];
 
@@ -37,6 +37,7 @@ pub(super) fn command() -> clap::Command {
          Examples:\n  sexton demo                     see it at work\n  \
          sexton up ./units               supervise the units of a directory\n  \
          sexton start web                start web, and what it needs before it\n  \
+         sexton restart web              test its configuration, then restart it\n  \
          sexton why web                  why is web as it is?\n\n\
          {statuses}\n`sexton COMMAND --help` says more of a command.\n"
     ))

@@ -12,6 +12,7 @@ mod commands;
 mod demo;
 pub mod exit;
 mod help;
+mod live;
 pub mod render;
 pub mod screen;
 pub mod style;
@@ -26,7 +27,8 @@ use std::io;
 
 use crate::control::method::{Method, ShutdownKind};
 
-use args::{Shell, SignalArgs, StartArgs, StopArgs};
+use args::Shell;
+use args::change::{ReloadArgs, RestartArgs, ScaleArgs, SignalArgs, StartArgs, StopArgs, SyncArgs};
 use commands::Talk;
 
 /// Does what was parsed, on the process's own standard output and error; the status to end with.
@@ -77,15 +79,30 @@ fn ask(global: &Global, question: &Ask) -> Exit {
             Ask::Start(StartArgs { units, no_wait }) => {
                 talk.change(&Method::Start { units: units.names(), no_wait: *no_wait })
             }
-            Ask::Stop(StopArgs { units, cascade }) => {
-                talk.change(&Method::Stop { units: units.names(), cascade: *cascade, no_wait: false })
+            Ask::Stop(StopArgs { units, cascade, no_wait }) => {
+                talk.follow(&Method::Stop { units: units.names(), cascade: *cascade, no_wait: *no_wait })
             }
-            Ask::Restart(units) => talk.change(&Method::Restart {
+            Ask::Restart(RestartArgs { units, rolling, gate }) => talk.follow(&Method::Restart {
                 units: units.names(),
-                rolling: false,
-                skip_configtest: false,
-                no_wait: false,
+                rolling: *rolling,
+                skip_configtest: gate.skip_configtest,
+                no_wait: gate.no_wait,
             }),
+            Ask::Reload(ReloadArgs { units, gate }) => talk.follow(&Method::Reload {
+                units: units.names(),
+                skip_configtest: gate.skip_configtest,
+                no_wait: gate.no_wait,
+            }),
+            Ask::Sync(SyncArgs { gate }) => {
+                talk.follow(&Method::Sync { skip_configtest: gate.skip_configtest, no_wait: gate.no_wait })
+            }
+            Ask::Scale(ScaleArgs { unit, count, gate }) => talk.follow(&Method::Scale {
+                unit: unit.clone(),
+                count: *count,
+                skip_configtest: gate.skip_configtest,
+                no_wait: gate.no_wait,
+            }),
+            Ask::Plan(args) => talk.plan(args),
             Ask::Signal(SignalArgs { signal, units }) => {
                 talk.change(&Method::Signal { units: units.names(), signal: *signal })
             }
@@ -100,7 +117,9 @@ fn ask(global: &Global, question: &Ask) -> Exit {
 fn on_screen(global: &Global, act: impl FnOnce(&mut Screen<'_>) -> Result<Exit, Trouble>) -> Exit {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let (style, error_style) = (screen::style_of(&out, global), screen::style_of(&err, global));
+    let look = screen::look_of(&err);
     let mut screen = Screen::new((&mut out, style), (&mut err, error_style));
+    screen.look = look;
     let exit = act(&mut screen).unwrap_or_else(|trouble| screen.complain(&trouble));
     screen.finish(exit)
 }

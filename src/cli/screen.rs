@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use crate::sys::terminal;
 
 use super::args::{Global, When};
+use super::render::Look;
 use super::style::{Colour, Ink, Style, safe};
 use super::{Exit, Trouble};
 
@@ -19,6 +20,8 @@ pub struct Screen<'a> {
     pub style: Style,
     /// How standard error looks.
     pub error_style: Style,
+    /// Can lines on standard error be drawn anew?
+    pub look: Look,
     lost: Option<io::ErrorKind>,
 }
 
@@ -28,7 +31,7 @@ impl<'a> Screen<'a> {
         (out, style): (&'a mut dyn Write, Style),
         (err, error_style): (&'a mut dyn Write, Style),
     ) -> Screen<'a> {
-        Screen { out, err, style, error_style, lost: None }
+        Screen { out, err, style, error_style, look: Look::Plain, lost: None }
     }
 
     /// Writes to standard output, at once.
@@ -85,9 +88,19 @@ pub fn style_of<S: IsTerminal + AsFd>(stream: &S, global: &Global) -> Style {
         (true, Some(columns)) => Some(columns),
         (true, None) => terminal::width(stream.as_fd()).map(usize::from),
     };
-    let dumb = variable("TERM").is_some_and(|term| term == "dumb");
+    let dumb = is_dumb();
     let wish = global.color.unwrap_or(if variable("NO_COLOR").is_some() { When::Never } else { When::Auto });
     Style { colour: colour(wish, terminal && !dumb), width }
+}
+
+/// Can lines of this stream be drawn anew?
+pub fn look_of<S: IsTerminal>(stream: &S) -> Look {
+    if stream.is_terminal() && !is_dumb() { Look::Live } else { Look::Plain }
+}
+
+/// A terminal that understands no escape sequence.
+fn is_dumb() -> bool {
+    std::env::var("TERM").is_ok_and(|term| term == "dumb")
 }
 
 fn colour(wish: When, able: bool) -> Colour {

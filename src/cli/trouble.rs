@@ -20,6 +20,8 @@ pub enum Trouble {
     NoEvent(Duration),
     /// Something that is not a matter of the control socket, in words.
     Words(String),
+    /// The command line is wrong, in words.
+    Usage(String),
 }
 
 impl Trouble {
@@ -31,6 +33,7 @@ impl Trouble {
             Trouble::Connect(_) => Exit::NoInit,
             Trouble::Call(CallError::TimedOut(_)) | Trouble::NoEvent(_) => Exit::TimedOut,
             Trouble::Call(_) | Trouble::Words(_) => Exit::Failed,
+            Trouble::Usage(_) => Exit::Usage,
         }
     }
 
@@ -42,8 +45,11 @@ impl Trouble {
             }
             // Who only listened asked for nothing that could go on.
             Exit::TimedOut if matches!(self, Trouble::NoEvent(_)) => None,
-            Exit::TimedOut => Some("what was asked for goes on; `sexton status` tells how far it is"),
-            Exit::Done | Exit::Failed | Exit::Usage | Exit::Refused => None,
+            Exit::TimedOut => Some(
+                "what has stopped nothing yet is given up, else it goes on; `sexton status` tells how far it is",
+            ),
+            Exit::Usage => Some("`sexton COMMAND --help` says what it takes"),
+            Exit::Done | Exit::Failed | Exit::Refused => None,
         }
     }
 }
@@ -66,7 +72,7 @@ impl fmt::Display for Trouble {
             Trouble::Connect(error) => error.fmt(f),
             Trouble::Call(error) => error.fmt(f),
             Trouble::NoEvent(waited) => write!(f, "nothing happened for {}", Spoken(*waited)),
-            Trouble::Words(words) => f.write_str(words),
+            Trouble::Words(words) | Trouble::Usage(words) => f.write_str(words),
         }
     }
 }
@@ -91,6 +97,7 @@ mod tests {
             (Trouble::Call(CallError::Method(unknown)), Exit::Failed),
             (Trouble::Call(CallError::Method(MethodError::PermissionDenied)), Exit::Refused),
             (Trouble::Words("cannot do it".into()), Exit::Failed),
+            (Trouble::Usage("it is not said which units".into()), Exit::Usage),
         ] {
             assert_eq!(trouble.exit(), exit, "{trouble}");
         }

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!   Client::connect(path) ──▶ call(&Method::Status) ──▶ ManagerStatus
-//!                         └─▶ stream(&Method::Events) ──▶ UnitEvent, UnitEvent, …
+//!                         ├─▶ stream(&Method::Events) ──▶ UnitEvent, UnitEvent, …
+//!                         └─▶ converse(&Method::Restart) ──▶ hear(): Report(progress) …, Report, or a signal
 //! ```
 
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,6 +22,8 @@ use super::framing::{Inbox, OF_A_SERVER};
 use super::method::Method;
 use super::protocol::{self, Continues, Replies, Reply};
 use crate::model::time::Spoken;
+use crate::sys::poll::{Interest, Poller, Token};
+use crate::sys::signals::SignalFd;
 
 /// A connection to a running sexton.
 #[derive(Debug)]
@@ -57,6 +61,22 @@ impl Client {
         Ok(Stream { client: self, next: Continues::Yes, answer: PhantomData })
     }
 
+    /// Calls a method that tells how it gets on. `interrupts` are heard of in between.
+    pub fn converse<'a>(
+        &'a mut self,
+        method: &Method,
+        interrupts: Option<&'a SignalFd>,
+    ) -> Result<Conversation<'a>, CallError> {
+        let poller = Poller::new().map_err(CallError::Io)?;
+        poller.add(self.stream.as_fd(), SOCKET, Interest::Read).map_err(CallError::Io)?;
+        if let Some(signals) = interrupts {
+            poller.add(signals.as_fd(), SIGNALS, Interest::Read).map_err(CallError::Io)?;
+        }
+        self.write(method, Replies::Many)?;
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        Ok(Conversation { client: self, poller, interrupts, deadline })
+    }
+
     fn write(&mut self, method: &Method, replies: Replies) -> Result<(), CallError> {
         // The system takes a timeout of zero for a mistake.
         let timeout = self.timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
@@ -84,17 +104,19 @@ impl Client {
                 return Err(self.io_error(io::ErrorKind::WouldBlock.into()));
             }
             self.stream.set_read_timeout(left).map_err(CallError::Io)?;
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return Err(CallError::HungUp),
-                Ok(length) => {
-                    let bytes = chunk.get(..length).unwrap_or_default();
-                    self.inbox
-                        .push(bytes)
-                        .map_err(|overrun| CallError::NotUnderstood(overrun.to_string()))?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.io_error(error)),
+            self.read_some(&mut chunk)?;
+        }
+    }
+
+    fn read_some(&mut self, chunk: &mut [u8]) -> Result<(), CallError> {
+        match self.stream.read(chunk) {
+            Ok(0) => Err(CallError::HungUp),
+            Ok(length) => {
+                let bytes = chunk.get(..length).unwrap_or_default();
+                self.inbox.push(bytes).map_err(|overrun| CallError::NotUnderstood(overrun.to_string()))
             }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(self.io_error(error)),
         }
     }
 
@@ -129,6 +151,74 @@ impl<R: DeserializeOwned> Iterator for Stream<'_, R> {
             self.next = continues;
             Ok(answer)
         }))
+    }
+}
+
+const SOCKET: Token = Token::new(0, 0);
+const SIGNALS: Token = Token::new(1, 0);
+
+/// A call that is being served, whoever called it told of its progress and of signals meanwhile.
+#[derive(Debug)]
+pub struct Conversation<'a> {
+    client: &'a mut Client,
+    poller: Poller,
+    interrupts: Option<&'a SignalFd>,
+    deadline: Option<Instant>,
+}
+
+/// What was heard.
+#[derive(Debug)]
+pub enum Heard<R> {
+    /// How the call gets on.
+    Progress(R),
+    /// Its answer; nothing comes after it.
+    Answer(R),
+    /// A signal.
+    Interrupted,
+    /// Nothing, for as long as was waited.
+    Nothing,
+}
+
+impl Conversation<'_> {
+    /// Waits for something to be heard, no longer than `patience`; for ever without one.
+    pub fn hear<R: DeserializeOwned>(&mut self, patience: Option<Duration>) -> Result<Heard<R>, CallError> {
+        let wake = patience.map(|patience| Instant::now() + patience);
+        let mut ready = Vec::new();
+        let mut chunk = [0; 16 * 1024];
+        loop {
+            if let Some(message) = self.client.inbox.take() {
+                let (parameters, continues) = answer(&message)?;
+                return Ok(match continues {
+                    Continues::Yes => Heard::Progress(understand(parameters)?),
+                    Continues::No => Heard::Answer(understand(parameters)?),
+                });
+            }
+            let now = Instant::now();
+            if let (Some(_), Some(timeout)) =
+                (self.deadline.filter(|deadline| *deadline <= now), self.client.timeout)
+            {
+                return Err(CallError::TimedOut(timeout));
+            }
+            if wake.is_some_and(|wake| wake <= now) {
+                return Ok(Heard::Nothing);
+            }
+            let until = [wake, self.deadline].into_iter().flatten().min();
+            let left = until.map(|until| until.saturating_duration_since(now));
+            self.poller.wait(&mut ready, left).map_err(CallError::Io)?;
+            if ready.iter().any(|readiness| readiness.token == SIGNALS)
+                && let Some(Ok(Some(_))) = self.interrupts.map(SignalFd::next)
+            {
+                return Ok(Heard::Interrupted);
+            }
+            if ready.iter().any(|readiness| readiness.token == SOCKET) {
+                self.client.read_some(&mut chunk)?;
+            }
+        }
+    }
+
+    /// Says that nobody wants to wait: what has stopped nothing yet is given up. Its answer still comes.
+    pub fn abandon(&mut self) -> Result<(), CallError> {
+        self.client.write(&Method::Abandon, Replies::None)
     }
 }
 

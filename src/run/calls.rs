@@ -4,7 +4,7 @@
 use crate::control::error::MethodError;
 use crate::control::method::Method;
 use crate::control::server::{Call, ConnectionId, Server};
-use crate::control::wire::{Explanation, Units};
+use crate::control::wire::{Explanation, UnitDetails, Units};
 use crate::engine::{Failure, Outcome, Phase, UnitId};
 use crate::sys::poll::Readiness;
 
@@ -56,8 +56,7 @@ impl Init {
             }
             Method::Show { unit } => {
                 let id = self.one(unit)?;
-                let status_text = self.status_texts.get(&id).map(String::as_str);
-                let mut details = view::unit_details(&self.engine, id, self.times(), status_text);
+                let mut details = self.details_of(id);
                 details.last_output = self.logs.tail(slot(id));
                 self.reply(connection, &details);
             }
@@ -126,6 +125,12 @@ impl Init {
         view::unit_status(&self.engine, id, self.times(), self.status_texts.get(&id).map(String::as_str))
     }
 
+    /// All of a unit but for its last output.
+    fn details_of(&self, id: UnitId) -> UnitDetails {
+        let status_text = self.status_texts.get(&id).map(String::as_str);
+        view::unit_details(&self.engine, id, self.times(), status_text)
+    }
+
     fn times(&self) -> view::Times {
         view::Times { now: self.now, started: self.started }
     }
@@ -136,7 +141,10 @@ impl Init {
         if let Some(note) = self.readiness_note(id) {
             sentences.push(format!("its readiness was last looked for in vain: {note}"));
         }
+        let details = self.details_of(id);
+        sentences.extend(view::remarks(&details));
         let last_output = match unit.phase() {
+            _ if !words_of_last_test(&details).is_empty() => words_of_last_test(&details).to_vec(),
             Phase::Failed | Phase::Backoff | Phase::Starting | Phase::Deferred => self.logs.tail(slot(id)),
             _ => Vec::new(),
         };
@@ -159,4 +167,9 @@ impl Init {
         };
         self.watcher.last_note(id).filter(|_| explains)
     }
+}
+
+/// What the last test of a unit said when it failed.
+fn words_of_last_test(details: &UnitDetails) -> &[String] {
+    details.last_test.as_ref().map(|test| test.output.as_slice()).unwrap_or_default()
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::control::wire::{ManagerStatus, UnitDetails, UnitStatus};
-use crate::engine::{Engine, Phase, UnitId};
+use crate::control::wire::{ManagerStatus, Step, UnitDetails, UnitStatus};
+use crate::engine::{Engine, OnDisk, Phase, UnitId};
 use crate::model::time::Spoken;
-use crate::model::unit::{Kill, Program, Readiness, RestartOn, Stop};
+use crate::model::unit::{Kill, Program, Readiness, ReloadBy, RestartOn, Stop};
 use crate::model::{Kind, Moment, UnitName};
+
+use super::report::words_of;
 
 /// The time, and when this sexton began: a unit that nothing ever happened to has been as it is since then.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +43,7 @@ pub fn unit_status(engine: &Engine, id: UnitId, times: Times, status_text: Optio
         status_text: status_text.map(str::to_owned),
         last_end: view.last_end().map(|end| end.status.to_string()),
         essential: view.unit().is_some_and(|unit| unit.essential),
-        file_removed: false,
+        file_removed: view.is_removed(),
     }
 }
 
@@ -82,7 +84,54 @@ pub fn unit_details(engine: &Engine, id: UnitId, times: Times, status_text: Opti
     if let Some(program) = unit.program() {
         describe_program(&mut details, program);
     }
+    details.last_test = last_test(engine, id, times.now);
+    details.changed_since_start = changed_since_start(engine, id);
     details
+}
+
+/// How a unit's configuration was last tested.
+fn last_test(engine: &Engine, id: UnitId, now: Moment) -> Option<Step> {
+    let view = engine.unit(id);
+    let test = view.last_test()?;
+    let failure = test.failure.map(|failure| failure.describe(&|unit| engine.unit(unit).name().to_string()));
+    Some(Step {
+        unit: view.name().to_string(),
+        result: if failure.is_some() { "failed" } else { "passed" }.to_owned(),
+        reason: failure,
+        output: test.failure.map(|failure| words_of(failure).to_vec()).unwrap_or_default(),
+        ago_usec: Some(micros(now.since(test.at))),
+        ..Step::default()
+    })
+}
+
+/// What differs from what a unit was started with, as far as the engine was told.
+fn changed_since_start(engine: &Engine, id: UnitId) -> Vec<String> {
+    match engine.unit(id).on_disk() {
+        OnDisk::Changed => vec!["its unit file".to_owned()],
+        OnDisk::Same | OnDisk::Missing => Vec::new(),
+    }
+}
+
+/// What a person wants to know of a unit beside its state: sentences for `why`.
+pub fn remarks(details: &UnitDetails) -> Vec<String> {
+    let name = &details.status.name;
+    let mut sentences = Vec::new();
+    if let Some(Step { result, reason: Some(reason), ago_usec: Some(ago), .. }) = &details.last_test
+        && result == "failed"
+    {
+        let ago = Spoken(Duration::from_micros(*ago));
+        sentences.push(format!("the last test of its configuration failed {ago} ago: {reason}"));
+    }
+    if !details.changed_since_start.is_empty() {
+        let what = details.changed_since_start.join(" and ");
+        let test =
+            if details.configtest.is_some() { "" } else { ", and no configtest would find a mistake in it" };
+        sentences.push(format!("{what} changed since {name} was started{test}"));
+    }
+    if details.status.file_removed {
+        sentences.push(format!("{} is gone; the next sync stops {name}", details.source));
+    }
+    sentences
 }
 
 fn names(names: &[UnitName]) -> Vec<String> {
@@ -90,6 +139,12 @@ fn names(names: &[UnitName]) -> Vec<String> {
 }
 
 fn describe_program(details: &mut UnitDetails, program: &Program) {
+    details.configtest = program.configtest.as_ref().map(|test| test.exec.to_string());
+    details.pre_stop = program.hooks.pre_stop.iter().map(|hook| hook.name.clone()).collect();
+    details.reload = program.reload.as_ref().map(|reload| match &reload.how {
+        ReloadBy::Signal(signal) => signal.to_string(),
+        ReloadBy::Command(command) => format!("'{command}'"),
+    });
     details.exec = Some(program.exec.to_string());
     details.user = program.process.user.as_ref().map(|user| user.to_string());
     details.ready = Some(readiness_in_words(&program.ready.how));

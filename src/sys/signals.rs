@@ -196,7 +196,17 @@ impl SignalFd {
     /// A descriptor for every signal that [`block_all`] blocks.
     #[doc(alias = "signalfd4")]
     pub fn new() -> io::Result<SignalFd> {
-        let mask = listened();
+        SignalFd::open(listened())
+    }
+
+    /// A descriptor for these signals alone, which are blocked from here on.
+    pub fn of(signals: &[Signal]) -> io::Result<SignalFd> {
+        let mask = signals.iter().fold(0, |mask, signal| mask | bit(signal.number()));
+        change_mask(libc::SIG_BLOCK, mask)?;
+        SignalFd::open(mask)
+    }
+
+    fn open(mask: Mask) -> io::Result<SignalFd> {
         let (place, flags) = (&raw const mask, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC);
         // SAFETY: `place` points to a mask of the size that is given; -1 asks for a new descriptor.
         let answer = unsafe { libc::syscall(libc::SYS_signalfd4, -1, place, MASK_SIZE, flags) };

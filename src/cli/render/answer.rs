@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::control::wire::{Explanation, Report, UnitEvent};
+use crate::control::wire::{Explanation, Report, Step, UnitEvent};
 
 use super::super::style::{Align, Ink, Style, Table, output_lines, safe};
 use super::state_in_words;
@@ -10,8 +10,8 @@ use super::state_in_words;
 /// The end of the year 9999: what comes after it has no RFC 3339 form.
 const LAST_WRITABLE_USEC: u64 = 253_402_300_799_999_999;
 
-/// The answer to `start`, `stop`, `restart`, `signal`, `reset`: where the units stand if it is done, else what
-/// decided it, that unit's last words, and how to learn more.
+/// The answer to a change: where the units stand if it is done, else what decided it, the command that is at fault with
+/// its own words, what was undone, and how to go on.
 pub fn report(style: &Style, report: &Report) -> String {
     if report.outcome == "done" {
         return done(style, report);
@@ -23,24 +23,73 @@ pub fn report(style: &Style, report: &Report) -> String {
     };
     let words = style.wrap(&safe(&report.message), used, 2);
     let mut out = format!("{} {label}{words}\n", style.paint(Ink::Bad, "sexton:"));
-    if !report.last_output.is_empty() {
-        out += &output_lines(style, &report.last_output);
+    let failed: Vec<&Step> = report.tests.iter().filter(|step| step.result == "failed").collect();
+    if failed.is_empty() {
+        out += &at_fault(style, report.command.as_deref(), &report.last_output);
     }
-    match &report.unit {
-        Some(unit) if report.outcome == "failed" => out + &format!("  sexton why {}\n", safe(unit)),
-        _ => out,
+    for step in &failed {
+        if let (Some(reason), true) = (&step.reason, failed.len() > 1) {
+            let words = style.wrap(&safe(reason), 4 + step.unit.chars().count(), 4);
+            out += &format!("  {}: {words}\n", style.paint(Ink::Strong, &safe(&step.unit)));
+        }
+        out += &at_fault(style, step.command.as_deref(), &step.output);
+    }
+    for line in &report.diagnostics {
+        out += &format!("  {}\n", safe(line));
+    }
+    out += &listed(style, "undone", &report.undone);
+    out += &listed(style, "restarted", &report.roll_done);
+    out += &listed(style, "left as they were", &report.roll_left);
+    match what_now(report, !failed.is_empty()) {
+        Some(words) => out + &format!("  {}\n", style.wrap(&words, 2, 2)),
+        None => out,
+    }
+}
+
+/// A command line and what it said.
+fn at_fault(style: &Style, command: Option<&str>, output: &[String]) -> String {
+    let command = command.map(|line| format!("  {}\n", style.paint(Ink::Faint, &style.cut(&safe(line), 2))));
+    command.unwrap_or_default() + &output_lines(style, output)
+}
+
+/// `label: a, b`; nothing where there is nobody.
+fn listed(style: &Style, label: &str, names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let words = safe(&names.join(", "));
+    format!("  {label}: {}\n", style.wrap(&words, 4 + label.chars().count(), 4))
+}
+
+/// How to go on.
+fn what_now(report: &Report, tests_failed: bool) -> Option<String> {
+    match (report.outcome.as_str(), &report.unit) {
+        ("failed", Some(unit)) => Some(format!("sexton why {}", safe(unit))),
+        ("refused", _) if tests_failed => Some("nothing was touched; mend it and try again".to_owned()),
+        ("refused", _) if !report.diagnostics.is_empty() => {
+            Some("nothing was touched; mend them and try again".to_owned())
+        }
+        ("aborted", _) => Some("nothing was stopped; everything serves as before".to_owned()),
+        _ => None,
     }
 }
 
 fn done(style: &Style, report: &Report) -> String {
+    let untested = match report.untested.as_slice() {
+        [] => String::new(),
+        units => {
+            let words = style.wrap(&safe(&units.join(", ")), 10, 10);
+            format!("{} {words}\n", style.paint(Ink::Busy, "untested:"))
+        }
+    };
     if report.units.is_empty() {
-        return format!("{}\n", safe(&report.message));
+        return format!("{}\n{untested}", safe(&report.message));
     }
     let mut table = Table::new(&[Align::Left, Align::Left]);
     for unit in &report.units {
         table.row(vec![(Ink::Strong, unit.name.clone()), (Ink::of_state(&unit.state), state_in_words(unit))]);
     }
-    table.render(style, 0)
+    table.render(style, 0) + &untested
 }
 
 /// The answer to `why`: the first sentence, and what caused it below.
@@ -76,93 +125,4 @@ pub fn event(style: &Style, event: &UnitEvent) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::samples::{store, unit, web};
-    use super::*;
-    use crate::cli::style::Colour;
-
-    #[test]
-    fn what_is_done_is_said_by_where_the_units_stand() {
-        let done = Report {
-            outcome: "done".into(),
-            units: vec![store(), unit("cron", "stopped", 0)],
-            ..Report::default()
-        };
-        assert_eq!(
-            report(&Style::PLAIN, &done),
-            "store  ready for 3 min 5 s, pid 7\ncron   stopped for 0 ms\n"
-        );
-        let nobody = Report { outcome: "done".into(), message: "shutting down".into(), ..Report::default() };
-        assert_eq!(report(&Style::PLAIN, &nobody), "shutting down\n");
-    }
-
-    #[test]
-    fn what_failed_is_said_with_its_last_words_and_what_to_do() {
-        let failed = Report {
-            outcome: "failed".into(),
-            message: "web failed: exited with code 1 before it was ready".into(),
-            unit: Some("web".into()),
-            last_output: vec!["\x1b[31mcannot bind".into()],
-            units: vec![web()],
-            ..Report::default()
-        };
-        assert_eq!(
-            report(&Style { colour: Colour::Off, width: Some(40) }, &failed),
-            "\
-sexton: web failed: exited with code 1
-  before it was ready
-  │ \\x1b[31mcannot bind
-  sexton why web
-"
-        );
-        let refused = Report {
-            outcome: "refused".into(),
-            message: "store is needed by web; stop it first, or use --cascade".into(),
-            unit: Some("store".into()),
-            ..Report::default()
-        };
-        assert_eq!(
-            report(&Style::PLAIN, &refused),
-            "sexton: refused: store is needed by web; stop it first, or use --cascade\n"
-        );
-    }
-
-    #[test]
-    fn why_puts_each_cause_below_what_it_caused() {
-        let why = Explanation {
-            unit: "web".into(),
-            state: "waiting".into(),
-            sentences: vec!["web waits for store.".into(), "store exited with code 3.".into()],
-            last_output: vec!["disk full".into()],
-        };
-        assert_eq!(
-            explanation(&Style::PLAIN, &why),
-            "web waits for store.\n  store exited with code 3.\n  │ disk full\n"
-        );
-    }
-
-    #[test]
-    fn an_event_is_one_line_in_utc() {
-        let ready = UnitEvent {
-            time_usec: 1_795_364_269_123_456,
-            unit: "web".into(),
-            from: "starting".into(),
-            to: "ready".into(),
-            main_pid: Some(7),
-            reason: None,
-        };
-        assert_eq!(event(&Style::PLAIN, &ready), "2026-11-22T16:17:49.123Z  web  starting → ready  pid 7\n");
-        let failed = UnitEvent {
-            main_pid: None,
-            reason: Some("exited with code 1\n".into()),
-            to: "failed".into(),
-            ..ready
-        };
-        assert_eq!(
-            event(&Style::PLAIN, &failed),
-            "2026-11-22T16:17:49.123Z  web  starting → failed  exited with code 1\\x0a\n"
-        );
-        let far = UnitEvent { time_usec: u64::MAX, ..failed };
-        assert!(event(&Style::PLAIN, &far).starts_with("9999-12-31T23:59:59.999Z"));
-    }
-}
+mod tests;

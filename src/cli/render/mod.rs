@@ -3,15 +3,20 @@
 //! ```text
 //!   list     a line a unit                         answer   what came of a request; why; events
 //!   status   sexton itself, a unit, all of a unit  tree     what depends on what
+//!   plan     what a change would do                progress how one gets on
 //! ```
 
 mod answer;
 mod list;
+mod plan;
+mod progress;
 mod status;
 mod tree;
 
 pub use answer::{event, explanation, report};
 pub use list::list;
+pub use plan::{plan, refused_plan};
+pub use progress::{Board, Look};
 pub use status::{details, manager, unit};
 pub use tree::tree;
 

@@ -52,8 +52,12 @@ pub fn unit(style: &Style, details: &UnitDetails) -> String {
     let status = &details.status;
     let mut block = Block::of(style, status);
     if !details.source.is_empty() {
-        block.line("file", &details.source);
+        block.file(details);
     }
+    if status.kind == "service" && details.configtest.is_none() {
+        block.line("test", UNTESTED);
+    }
+    block.tested(details);
     block.finish(&details.last_output)
 }
 
@@ -66,7 +70,7 @@ pub fn details(style: &Style, details: &UnitDetails) -> String {
     if status.essential {
         block.line("essential", "when it ends for good, sexton ends too");
     }
-    block.line("file", &details.source);
+    block.file(details);
     block.optional("instance", &details.instance_file);
     for (label, names) in [
         ("docs", &details.docs),
@@ -84,10 +88,23 @@ pub fn details(style: &Style, details: &UnitDetails) -> String {
     block.optional("exec", &details.exec);
     block.optional("user", &details.user);
     block.optional("ready", &details.ready);
+    match &details.configtest {
+        Some(command) => block.line("test", command),
+        None if status.kind == "service" => block.line("test", UNTESTED),
+        None => {}
+    }
+    block.tested(details);
+    if !details.pre_stop.is_empty() {
+        block.line("pre-stop", &details.pre_stop.join(", "));
+    }
     block.optional("stop", &details.stop);
+    block.optional("reload", &details.reload);
     block.optional("restart", &details.restart);
     block.finish(&details.last_output)
 }
+
+/// What is said of a service whose configuration nobody tests.
+const UNTESTED: &str = "untested: it has no [configtest]";
 
 /// A unit's name and lines of `label  words` below it.
 struct Block<'a> {
@@ -134,6 +151,34 @@ impl<'a> Block<'a> {
         }
     }
 
+    fn file(&mut self, details: &UnitDetails) {
+        if details.status.file_removed {
+            self.painted(
+                "file",
+                Ink::Busy,
+                &format!("{} is gone; the next sync stops the unit", details.source),
+            );
+        } else {
+            self.line("file", &details.source);
+        }
+    }
+
+    /// What is new since the start, and how the last test ended where it did not end well.
+    fn tested(&mut self, details: &UnitDetails) {
+        if !details.changed_since_start.is_empty() {
+            let words = format!("{} changed since start", details.changed_since_start.join(" and "));
+            self.painted("changed", Ink::Busy, &words);
+        }
+        let Some(test) = details.last_test.as_ref().filter(|test| test.result == "failed") else { return };
+        let reason = test.reason.as_deref().unwrap_or("no reason is known");
+        let words = match test.ago_usec {
+            Some(ago) => format!("failed {} ago: {reason}", spoken(ago)),
+            None => format!("failed: {reason}"),
+        };
+        self.painted("last test", Ink::Bad, &words);
+        self.out += &output_lines(self.style, &test.output);
+    }
+
     fn finish(mut self, output: &[String]) -> String {
         if !output.is_empty() {
             self.line("output", "its last lines");
@@ -148,6 +193,7 @@ mod tests {
     use super::super::samples::{store, web};
     use super::*;
     use crate::cli::style::Colour;
+    use crate::control::wire::Step;
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -205,6 +251,8 @@ web  The web application
   restarts   5
   last end   exited with code 1
   file       /etc/sexton/units/web.toml
+  test       untested: it has no
+             [configtest]
   output     its last lines
   │ binding
   │ \\x1b]0;owned\\x07 address in use
@@ -222,6 +270,10 @@ web  The web application
             exec: Some("store --listen 127.0.0.1:7000".into()),
             user: Some("store".into()),
             ready: Some("a connection to 127.0.0.1:7000".into()),
+            configtest: Some("store --check".into()),
+            pre_stop: names(&["dirty pages", "drain"]),
+            stop: Some("SIGTERM, wait 10 s; SIGKILL to its group".into()),
+            reload: Some("SIGHUP".into()),
             ..UnitDetails::default()
         };
         assert_eq!(
@@ -238,6 +290,52 @@ store  Keeps what the others know
   exec       store --listen 127.0.0.1:7000
   user       store
   ready      a connection to 127.0.0.1:7000
+  test       store --check
+  pre-stop   dirty pages, drain
+  stop       SIGTERM, wait 10 s; SIGKILL to its group
+  reload     SIGHUP
+"
+        );
+    }
+
+    #[test]
+    fn a_unit_says_what_changed_since_its_start_how_its_last_test_failed_and_that_its_file_is_gone() {
+        let test = Step {
+            unit: "store".into(),
+            result: "failed".into(),
+            reason: Some("the configuration test exited with code 1".into()),
+            output: names(&["store.conf:3: \x1b[2Jbad word"]),
+            ago_usec: Some(300_000_000),
+            ..Step::default()
+        };
+        let status = UnitStatus { file_removed: true, ..store() };
+        let changed = UnitDetails {
+            status,
+            source: "/etc/sexton/units/store.toml".into(),
+            configtest: Some("store --check".into()),
+            changed_since_start: names(&["its unit file", "its configuration"]),
+            last_test: Some(test),
+            ..UnitDetails::default()
+        };
+        assert_eq!(
+            unit(&Style::PLAIN, &changed),
+            "\
+store  Keeps what the others know
+  state      ready for 3 min 5 s, pid 7
+  file       /etc/sexton/units/store.toml is gone; the next sync stops the unit
+  changed    its unit file and its configuration changed since start
+  last test  failed 5 min ago: the configuration test exited with code 1
+  │ store.conf:3: \\x1b[2Jbad word
+"
+        );
+        let passed = Step { result: "passed".into(), ..Step::default() };
+        let well = UnitDetails { last_test: Some(passed), status: store(), ..UnitDetails::default() };
+        assert_eq!(
+            unit(&Style::PLAIN, &well),
+            "\
+store  Keeps what the others know
+  state      ready for 3 min 5 s, pid 7
+  test       untested: it has no [configtest]
 "
         );
     }
