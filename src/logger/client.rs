@@ -161,6 +161,32 @@ impl LogPipes {
         let _ = self.tails.as_ref().map(|tails| tails.make_room(self.names.len()));
     }
 
+    /// Makes sure that a slot is this unit's: a sync gives the slots of those that went to those that came.
+    pub fn know(&mut self, slot: Slot, name: &UnitName) {
+        let index = slot.0 as usize;
+        if self.names.get(index) == Some(name) {
+            return;
+        }
+        while self.names.len() <= index {
+            self.add(name.clone());
+        }
+        self.forget(slot);
+        if let Some(place) = self.names.get_mut(index) {
+            place.clone_from(name);
+        }
+    }
+
+    /// The unit is no more: its pipe is closed, and the logger's end with it once that is read out.
+    pub fn forget(&mut self, slot: Slot) {
+        self.unwatch(slot);
+        self.waiting.retain(|waiting| *waiting != slot);
+        self.ended.retain(|ended| *ended != slot);
+        if let Some(place) = self.pipes.get_mut(slot.0 as usize) {
+            *place = None;
+        }
+        let _ = self.tails.as_ref().map(|tails| tails.clear(slot)); // What cannot be cleared was a line of another.
+    }
+
     /// Where the output of a unit's process goes. For its main process `ready` is its `[ready]`, and a line that
     /// it waits for is waited for from here on; for hooks and probes it is `None`. Call [`LogPipes::flush`] after
     /// a round of starts. The error is that of `pipe(2)`: `EMFILE`, `ENFILE`.

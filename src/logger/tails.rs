@@ -73,6 +73,11 @@ impl Tails {
         self.file.write_all_at(&header.claimed.to_le_bytes(), start + 8)
     }
 
+    /// Forgets what a unit wrote.
+    pub(super) fn clear(&self, slot: Slot) -> io::Result<()> {
+        self.file.write_all_at(&[0; HEADER_SIZE], u64::from(slot.0) * SLOT_SIZE as u64)
+    }
+
     /// The last lines of a unit's output, oldest first; empty where nothing was written or can be read.
     pub(super) fn lines(&self, slot: Slot) -> Vec<String> {
         let start = u64::from(slot.0) * SLOT_SIZE as u64;

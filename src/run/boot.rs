@@ -8,7 +8,7 @@
 //! What cannot be done in a place is said once and kept as a limitation; only what nothing can be done without
 //! (an epoll, a signalfd) ends the start.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -36,6 +36,7 @@ use super::children::Children;
 use super::deferrals::Deferrals;
 use super::ending::Ending;
 use super::environment::Environment;
+use super::fingerprint::Fingerprints;
 use super::foreign::Foreign;
 use super::launch::Launcher;
 use super::load::UnitPaths;
@@ -200,11 +201,13 @@ fn assemble(
         logs: LogPipes::new(names, loaded.settings.log, Class::Logger as u8),
         notify: NotifySockets::new(&options.run_directory, Class::Notify as u8),
         watcher: Watcher::new(Class::Readiness as u8),
+        probing: BTreeSet::new(),
         captures: Captures::new(Class::Capture as u8),
         renderer: Renderer::default(),
+        fingerprints: Fingerprints::default(),
         server,
         requests: Requests::default(),
-        status_texts: HashMap::new(),
+        status_texts: BTreeMap::new(),
         groups: Vec::new(),
         is_emptying: false,
         events: VecDeque::new(),
@@ -213,6 +216,7 @@ fn assemble(
         limitations,
         now: started,
         started,
+        read_at: started,
         ending: None,
         farewell: None,
         paths: options.paths,

@@ -57,6 +57,7 @@ impl Init {
             Method::Show { unit } => {
                 let id = self.one(unit)?;
                 let mut details = self.details_of(id);
+                details.changed_since_start = self.changed_since_start(id);
                 details.last_output = self.logs.tail(slot(id));
                 self.reply(connection, &details);
             }

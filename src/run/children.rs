@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
+use super::exchange::counterpart;
 use crate::engine::{Role, UnitId};
 use crate::model::{Moment, Pid};
 
@@ -70,6 +71,15 @@ impl Children {
     /// Whose a process is.
     pub fn owner(&self, pid: Pid) -> Option<Owner> {
         self.by_pid.get(&pid).copied()
+    }
+
+    /// Two units change places, and their processes with them.
+    pub fn exchange(&mut self, one: UnitId, other: UnitId) {
+        for owner in self.by_pid.values_mut() {
+            if let Owner::Unit(unit, _) | Owner::Probe(unit) = owner {
+                *unit = counterpart(*unit, one, other);
+            }
+        }
     }
 
     /// Notes that a process was told to end. Who is told while others wait for their CONT gets it with them.

@@ -9,6 +9,7 @@ use crate::engine::{Event, Role, UnitId, Verdict};
 use crate::model::{ExitStatus, Pid, Unit};
 
 use super::Init;
+use super::capture::Output;
 use super::judge::{Heard, judge};
 
 /// The longest line of a complaint in the log; who asked is told all of it.
@@ -17,12 +18,10 @@ const LOGGED_LINE: usize = 500;
 impl Init {
     /// What the end of a unit's process is to the engine.
     pub(super) fn ended_as(&mut self, unit: UnitId, role: Role, pid: Pid, status: ExitStatus) -> Event {
-        if !role.is_judged() {
-            return Event::Exited { unit, role, pid, status };
-        }
         let (spec, output) = match self.captures.take(pid, &self.poller) {
             Some((spec, output)) => (Some(spec), output),
-            None => (self.engine.unit(unit).unit().cloned(), super::capture::Output::default()),
+            None if role.is_judged() => (self.engine.unit(unit).unit().cloned(), Output::default()),
+            None => return Event::Exited { unit, role, pid, status },
         };
         let heard = Heard { answer: &output.answer, aside: &output.aside };
         let verdict = judge(spec.as_deref().and_then(Unit::program), role, status, heard);
@@ -34,6 +33,10 @@ impl Init {
                 self.say(&format!("{name}: | {shown}"));
             }
         }
-        Event::Judged { unit, role, pid, status, verdict }
+        if role.is_judged() {
+            Event::Judged { unit, role, pid, status, verdict }
+        } else {
+            Event::Exited { unit, role, pid, status }
+        }
     }
 }

@@ -14,10 +14,13 @@ mod changes;
 pub mod children;
 mod deferrals;
 pub mod directory;
+mod disk;
 pub mod ending;
 pub mod environment;
 mod event_loop;
+mod exchange;
 pub mod fill;
+pub mod fingerprint;
 mod foreign;
 mod helper;
 pub mod inspect;
@@ -38,7 +41,7 @@ mod select;
 pub mod view;
 pub mod words;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -53,6 +56,7 @@ use capture::Captures;
 use children::Children;
 use deferrals::Deferrals;
 use ending::Ending;
+use fingerprint::Fingerprints;
 use foreign::Foreign;
 use launch::Launcher;
 use load::UnitPaths;
@@ -89,13 +93,16 @@ struct Init {
     logs: LogPipes,
     notify: NotifySockets,
     watcher: Watcher,
+    /// Units that were reloaded and are looked at, whether they serve.
+    probing: BTreeSet<UnitId>,
     /// What is judged by its output, each with the description that it was started from.
     captures: Captures<Rc<Unit>>,
     renderer: Renderer,
+    fingerprints: Fingerprints,
     server: Option<Server>,
     requests: Requests,
     /// What daemons last said of themselves.
-    status_texts: HashMap<UnitId, String>,
+    status_texts: BTreeMap<UnitId, String>,
     /// Process groups that were told to end, and are watched until they are empty.
     groups: Vec<(UnitId, Pid)>,
     /// Everybody was told to end, and the engine waits to hear that nobody is left.
@@ -108,6 +115,8 @@ struct Init {
     /// The time of this turn of the loop.
     now: Moment,
     started: Moment,
+    /// When the unit files were last read, all of them.
+    read_at: Moment,
     ending: Option<Ending>,
     /// Until when the logger is waited for, once everything else has ended.
     farewell: Option<Moment>,

@@ -58,11 +58,11 @@ impl Init {
                     self.say(&problem);
                 }
             }
-            Effect::ForgetProbe { .. } => {}
+            Effect::Probe { unit } => self.probe(unit),
+            Effect::ForgetProbe { unit } => self.forget_probe(unit),
             Effect::Progress { id, progress } => self.inform(id, &progress),
-            Effect::Probe { unit } => self.events.push_back(Event::Probed { unit, result: Ok(()) }),
-            // No sync and no overlapping restart is carried out yet, so no id is freed and none exchanged.
-            Effect::Forget { .. } | Effect::Exchanged { .. } => {}
+            Effect::Forget { unit } => self.forget_unit(unit),
+            Effect::Exchanged { unit, with } => self.exchange_units(unit, with),
             Effect::AwaitReadiness { unit } => self.await_readiness(unit),
             Effect::AwaitPidFile { unit } => self.await_pid_file(unit),
             Effect::ForgetReadiness { unit } => self.forget_readiness(unit),
@@ -105,12 +105,18 @@ impl Init {
         let promised_fd =
             if is_main { self.prepare_readiness(id, &unit, program).map_err(pipe_failed)? } else { None };
         let ready = is_main.then_some(&program.ready.how);
-        let pipes = role.is_judged().then(|| Pipes::new(judge::is_answer_apart(program, role)));
+        if is_main {
+            self.note_configuration(id, &unit);
+        }
+        let pipes = is_heard(role).then(|| Pipes::new(judge::is_answer_apart(program, role)));
         let pipes = pipes.transpose().map_err(pipe_failed)?;
         let output = match &pipes {
             Some(pipes) => pipes.outputs(),
             None => {
-                let outputs = self.logs.outputs_for(slot(id), program.log, ready).map_err(pipe_failed)?;
+                // Where two processes of a unit overlap, both write to the log of the one unit that they are.
+                let slot = slot(self.engine.find(unit.name.as_str()).unwrap_or(id));
+                self.logs.know(slot, &unit.name);
+                let outputs = self.logs.outputs_for(slot, program.log, ready).map_err(pipe_failed)?;
                 (outputs.stdout, outputs.stderr)
             }
         };
@@ -133,7 +139,7 @@ impl Init {
     }
 
     /// Looks at what is there before the process starts; answers the descriptor that it was promised.
-    fn prepare_readiness(
+    pub(super) fn prepare_readiness(
         &mut self,
         id: UnitId,
         unit: &Unit,
@@ -314,6 +320,11 @@ impl Init {
         let Some(pending) = self.requests.close(id) else { return };
         self.answer_pending(pending, outcome);
     }
+}
+
+/// Is the output of a role read here? A trial may be one of a unit that has no place in the log yet.
+fn is_heard(role: Role) -> bool {
+    role.is_judged() || matches!(role, Role::Trial(_))
 }
 
 pub(super) fn pipe_failed(unit: &Unit, error: &std::io::Error) -> SpawnError {

@@ -39,7 +39,38 @@ impl Init {
         self.follow(outcomes);
     }
 
+    /// Looks whether a reloaded unit serves. Only ways that can be asked again are asked: of the others a start alone
+    /// tells, and the daemon is known to be alive.
+    pub(super) fn probe(&mut self, unit: UnitId) {
+        let Ok(spec) = self.spec(unit) else { return };
+        let Some(program) = spec.program() else { return };
+        // It has read its configuration a moment ago.
+        self.note_configuration(unit, &spec);
+        let serves = match program.ready.how {
+            Way::Tcp(_) | Way::Unix(_) | Way::Http(_) | Way::Command { .. } => {
+                self.prepare_readiness(unit, &spec, program).map(drop).map_err(|error| error.to_string())
+            }
+            Way::Exec | Way::Notify | Way::Fd(_) | Way::Log(_) | Way::File(_) => {
+                return self.events.push_back(Event::Probed { unit, result: Ok(()) });
+            }
+        };
+        match serves {
+            Ok(()) => {
+                self.probing.insert(unit);
+                self.await_readiness(unit);
+            }
+            Err(words) => self.events.push_back(Event::Probed { unit, result: Err(words) }),
+        }
+    }
+
+    pub(super) fn forget_probe(&mut self, unit: UnitId) {
+        if self.probing.remove(&unit) {
+            self.forget_readiness(unit);
+        }
+    }
+
     pub(super) fn forget_readiness(&mut self, unit: UnitId) {
+        self.probing.remove(&unit);
         let mut outcomes = Vec::new();
         self.watcher.forget(unit, &self.poller, &mut outcomes);
         self.logs.unwatch(slot(unit));
@@ -70,9 +101,12 @@ impl Init {
         self.follow(outcomes);
     }
 
-    fn follow(&mut self, outcomes: Vec<Outcome>) {
+    pub(super) fn follow(&mut self, outcomes: Vec<Outcome>) {
         for outcome in outcomes {
             match outcome {
+                Outcome::Ready(unit) if self.probing.remove(&unit) => {
+                    self.events.push_back(Event::Probed { unit, result: Ok(()) });
+                }
                 Outcome::Ready(unit) => self.events.push_back(Event::BecameReady { unit }),
                 Outcome::MainPid(unit, pid) => self.adopt(unit, pid),
                 Outcome::RunProbe(unit) => self.run_probe(unit),
@@ -115,7 +149,7 @@ impl Init {
             command: exec,
             run_as: None,
             part: Part::Around,
-            reason: Reason::Start,
+            reason: if self.probing.contains(&id) { Reason::Reload } else { Reason::Start },
             main: self.engine.unit(id).main_pid(),
             output: (stdout, outputs.stderr),
             notify: None,

@@ -19,6 +19,7 @@ use crate::sys::replace::{self, Kept, Wished};
 use crate::sys::{files, walk};
 
 use super::environment::Environment;
+use super::exchange::exchange;
 use super::fill::{self, fill};
 use super::launch::{self, settle};
 
@@ -88,9 +89,7 @@ impl Renderer {
 
     /// Two units have changed places.
     pub fn exchange(&mut self, one: UnitId, other: UnitId) {
-        let (first, second) = (self.former.remove(&one), self.former.remove(&other));
-        self.former.extend(first.map(|former| (other, former)));
-        self.former.extend(second.map(|former| (one, former)));
+        exchange(&mut self.former, one, other);
     }
 }
 

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{self as nix_socket, AddressFamily, SockFlag, SockType, UnixAddr, sockopt};
 
+use super::exchange::exchange;
 use crate::engine::UnitId;
 use crate::model::Pid;
 use crate::sys::clock;
@@ -63,13 +64,15 @@ pub struct NotifySockets {
     /// Part of abstract names: several sextons, each of pid 1, can share a network namespace.
     born: u64,
     sockets: BTreeMap<UnitId, Socket>,
+    /// Sockets are called by numbers that never come again: units may change places, or make place for others.
+    next: u32,
 }
 
 impl NotifySockets {
     /// No sockets yet. They will lie in `run_directory/notify`; `class` is the class of their tokens.
     pub fn new(run_directory: &Path, class: u8) -> NotifySockets {
         let directory = run_directory.join("notify");
-        NotifySockets { directory, class, born: clock::wall_usec(), sockets: BTreeMap::new() }
+        NotifySockets { directory, class, born: clock::wall_usec(), sockets: BTreeMap::new(), next: 0 }
     }
 
     /// The value of `NOTIFY_SOCKET` for a process that is about to start. The socket is made at the unit's first
@@ -83,7 +86,8 @@ impl NotifySockets {
         }
         self.close(unit, poller);
         let index = u32::try_from(unit.index()).unwrap_or(u32::MAX);
-        let socket = self.make(index, owner)?;
+        let socket = self.make(self.next, owner)?;
+        self.next = self.next.wrapping_add(1);
         poller.add(socket.fd.as_fd(), Token::new(self.class, index), Interest::Read)?;
         let value = socket.address.value();
         self.sockets.insert(unit, socket);
@@ -134,14 +138,26 @@ impl NotifySockets {
         }
     }
 
+    /// Two units change places, and their sockets with them.
+    pub fn exchange(&mut self, one: UnitId, other: UnitId, poller: &Poller) {
+        exchange(&mut self.sockets, one, other);
+        for unit in [one, other] {
+            if let Some(socket) = self.sockets.get(&unit) {
+                let index = u32::try_from(unit.index()).unwrap_or(u32::MAX);
+                // It was added when it was made, and what was added can be changed.
+                let _ = poller.modify(socket.fd.as_fd(), Token::new(self.class, index), Interest::Read);
+            }
+        }
+    }
+
     /// Closes all of them, when nothing runs any more.
     pub fn close_all(&mut self, poller: &Poller) {
         let units: Vec<UnitId> = self.sockets.keys().copied().collect();
         units.into_iter().for_each(|unit| self.close(unit, poller));
     }
 
-    fn make(&self, index: u32, owner: Option<u32>) -> io::Result<Socket> {
-        let path = self.directory.join(index.to_string());
+    fn make(&self, number: u32, owner: Option<u32>) -> io::Result<Socket> {
+        let path = self.directory.join(number.to_string());
         let in_directory = self.make_directory().and_then(|()| datagram_unix(&path, 0o600, owner));
         let error = match in_directory {
             Ok(fd) => return Ok(Socket { fd, owner, address: Address::Path(path) }),
@@ -151,7 +167,7 @@ impl NotifySockets {
         if error.raw_os_error().is_some_and(|errno| scarce.contains(&errno)) {
             return Err(error);
         }
-        let name = format!("sexton/{}-{:x}/notify/{index}", std::process::id(), self.born);
+        let name = format!("sexton/{}-{:x}/notify/{number}", std::process::id(), self.born);
         // Which of the two failed says less than that the directory cannot be used.
         let fd = abstract_socket(&name).map_err(|_| error)?;
         Ok(Socket { fd, owner, address: Address::Abstract(name) })

@@ -172,7 +172,7 @@ fn a_restart_hears_nothing_of_the_run_before() {
 fn the_socket_is_the_units_own_and_goes_with_it() {
     let mut house = House::new("mode");
     let _sender = house.open(7);
-    let path = house.run_directory.join("notify/7");
+    let path = house.run_directory.join("notify/0");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let directory = std::fs::metadata(house.run_directory.join("notify")).unwrap();
     assert_eq!(directory.permissions().mode() & 0o777, 0o711);

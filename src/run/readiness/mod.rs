@@ -29,6 +29,7 @@ use crate::engine::UnitId;
 use crate::model::command::{Text, Unset};
 use crate::model::unit::Ready;
 use crate::model::{Moment, Pid};
+use crate::run::exchange::exchange;
 use crate::sys::poll::{Interest, Poller, Readiness, Token};
 
 /// A connection is given up after this, or after the interval where that is longer: a daemon that accepts and
@@ -144,6 +145,17 @@ impl Watcher {
         self.prepared.remove(&unit);
         self.end_pid_file(unit);
         self.end(unit, poller, out);
+    }
+
+    /// As [`Watcher::forget`], and what was noted goes too: the id is free.
+    pub fn forget_all(&mut self, unit: UnitId, poller: &Poller, out: &mut Vec<Outcome>) {
+        self.forget(unit, poller, out);
+        self.notes.remove(&unit);
+    }
+
+    /// Two units change places. Both are ready by then, so nothing is watched for: only notes are left of them.
+    pub fn exchange(&mut self, one: UnitId, other: UnitId) {
+        exchange(&mut self.notes, one, other);
     }
 
     /// Somebody else saw it: `READY=1` on the notify socket, or a line of output. True when it was waited for.
