@@ -22,7 +22,6 @@ use crate::sys::{kill, processes};
 use super::belongs::belongs;
 use super::children::Owner;
 use super::event_loop::slot;
-use super::perform::wants_cont;
 use super::{Class, Init};
 
 /// The main processes of somebody else, at most one a unit, and few units have one.
@@ -167,7 +166,7 @@ impl Init {
             (Scope::Group, _) => kill::group(pid, signal),
         };
         deliver(signal)?;
-        if wants_cont(signal) {
+        if kill::wants_cont(signal) {
             let _ = deliver(Signal::CONT); // It ended in between.
         }
         Ok(())

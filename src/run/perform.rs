@@ -168,7 +168,7 @@ impl Init {
         let is_end = scope == Scope::Process
             && !self.is_foreign(unit, pid)
             && self.engine.unit(unit).phase() == Phase::Stopping;
-        if is_end && wants_cont(signal) && self.children.told_to_end(pid, self.now) == Told::Noted {
+        if is_end && kill::wants_cont(signal) && self.children.told_to_end(pid, self.now) == Told::Noted {
             let _ = kill::process(pid, signal); // As said above.
         } else {
             let _ = self.send(unit, pid, scope, signal); // As said above.
@@ -334,11 +334,6 @@ pub(super) fn pipe_failed(unit: &Unit, error: &std::io::Error) -> SpawnError {
 pub(super) fn nothing_to_run() -> SpawnError {
     let cause = Cause::Words("the unit has nothing of that kind to run".to_owned());
     SpawnError { stage: ExecStage::Program, subject: String::new(), cause }
-}
-
-/// A stopped process cannot act on a signal that it may catch.
-pub(super) fn wants_cont(signal: Signal) -> bool {
-    matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT | Signal::HUP)
 }
 
 /// What a role runs, and as whom.

@@ -128,8 +128,10 @@ fn descendants(all: &[Entry], root: Pid) -> BTreeSet<Pid> {
     found
 }
 
-fn wants_cont(signal: Signal) -> bool {
-    !matches!(signal, Signal::KILL | Signal::CONT | Signal::STOP)
+/// A stopped process cannot act on a signal that it may catch. Those that mean an end are followed by CONT; whoever sends
+/// another may want it stopped.
+pub fn wants_cont(signal: Signal) -> bool {
+    matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT | Signal::HUP)
 }
 
 fn is_pid_1() -> bool {
@@ -164,8 +166,9 @@ mod tests {
     }
 
     #[test]
-    fn stopped_processes_are_woken_to_act_on_a_signal_that_they_can_act_on() {
+    fn stopped_processes_are_woken_to_act_on_a_signal_that_means_an_end_and_on_no_other() {
         assert!(wants_cont(Signal::TERM) && wants_cont(Signal::HUP));
         assert!(!wants_cont(Signal::KILL) && !wants_cont(Signal::STOP));
+        assert!(!wants_cont(Signal::parse("TSTP").unwrap()) && !wants_cont(Signal::parse("USR1").unwrap()));
     }
 }
