@@ -209,7 +209,7 @@ fn assemble(
         requests: Requests::default(),
         status_texts: BTreeMap::new(),
         groups: Vec::new(),
-        is_emptying: false,
+        look_again_at: None,
         events: VecDeque::new(),
         effects: Vec::new(),
         orphans_reaped: 0,

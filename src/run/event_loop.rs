@@ -88,6 +88,7 @@ impl Init {
             self.logs.next_deadline(),
             self.children.next_deadline(),
             self.server.as_ref().and_then(|server| server.next_deadline()),
+            self.look_again_at,
             self.farewell,
         ];
         deadlines.into_iter().flatten().min()
@@ -98,6 +99,7 @@ impl Init {
             self.events.push_back(Event::Tick);
         }
         self.wake_overdue();
+        self.look_again();
         self.tick_watcher();
         let mut seen = Vec::new();
         self.logs.tick(self.now, &mut seen);

@@ -105,8 +105,8 @@ struct Init {
     status_texts: BTreeMap<UnitId, String>,
     /// Process groups that were told to end, and are watched until they are empty.
     groups: Vec<(UnitId, Pid)>,
-    /// Everybody was told to end, and the engine waits to hear that nobody is left.
-    is_emptying: bool,
+    /// Everybody was told to end, and the engine waits to hear that nobody is left: when that is looked at again.
+    look_again_at: Option<Moment>,
     events: VecDeque<Event>,
     /// Empty between two events; kept for its room.
     effects: Vec<Effect>,

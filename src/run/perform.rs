@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::control::server::Server;
 use crate::control::wire::UnitEvent;
@@ -23,6 +24,9 @@ use super::inspect::inspect;
 use super::launch::{Launch, Part};
 use super::place::Place;
 use super::{Init, judge, launch};
+
+/// How long nobody looks whether the last have ended: little beside the two seconds that they have, much beside a look.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Init {
     pub(super) fn perform(&mut self, effect: Effect) {
@@ -206,9 +210,18 @@ impl Init {
             }
             is_there
         });
-        if self.is_emptying && !self.anybody_left() {
-            self.is_emptying = false;
-            self.events.push_back(Event::NobodyLeft);
+        if self.look_again_at.is_some() {
+            self.look_again_at = self.anybody_left().then_some(self.now + LOOK_AGAIN);
+            if self.look_again_at.is_none() {
+                self.events.push_back(Event::NobodyLeft);
+            }
+        }
+    }
+
+    /// Whoever has a parent outside (`docker exec`) ends without a SIGCHLD.
+    pub(super) fn look_again(&mut self) {
+        if self.look_again_at.is_some_and(|at| at <= self.now) {
+            self.look_at_groups();
         }
     }
 
@@ -216,11 +229,11 @@ impl Init {
         match kill::everybody(signal, &self.spared()) {
             // What is hoped for.
             Ok(Reached::Nobody) => {
-                self.is_emptying = false;
+                self.look_again_at = None;
                 self.events.push_back(Event::NobodyLeft);
             }
             Ok(Reached::Somebody) | Err(_) => {
-                self.is_emptying = true;
+                self.look_again_at = Some(self.now);
                 self.look_at_groups();
             }
         }
