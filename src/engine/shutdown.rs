@@ -86,6 +86,11 @@ impl Engine {
         })
     }
 
+    /// Has somebody asked for the shutdown already? Whoever asks again cuts it short.
+    pub fn is_asked_to_end(&self) -> bool {
+        self.closing.is_some_and(|closing| closing.haste != Haste::None)
+    }
+
     /// Begins the shutdown, or cuts short the one that is on its way.
     pub(super) fn close(&mut self, how: Shutdown, decided: Option<(UnitId, u8)>) {
         if let Some(mut closing) = self.closing {

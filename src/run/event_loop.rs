@@ -143,7 +143,8 @@ impl Init {
     }
 
     pub(super) fn shut_down(&mut self, how: Shutdown, because: &str) {
-        self.say(&format!("shutting down: {because}"));
+        let haste = if self.engine.is_asked_to_end() { " at once, without waiting" } else { "" };
+        self.say(&format!("shutting down{haste}: {because}"));
         let id = self.requests.open(Pending::own());
         self.events.push_back(Event::Requested { id, request: Request::Shutdown(how) });
     }

@@ -283,8 +283,11 @@ impl Init {
         let reason = described.or_else(|| waits_for.map(str::to_owned));
         let view = self.engine.unit(unit);
         let main_pid = view.main_pid().map(Pid::get);
+        let now = self.now;
+        // It may have gone on since; then this deadline is not the one of the state that is told of.
+        let then = || view.deadline().filter(|_| view.phase() == to).map(|deadline| deadline.since(now));
         if told == ToldOf::NotYet
-            && let Some(line) = super::words::change(view.name(), from, to, main_pid, reason.as_deref())
+            && let Some(line) = super::words::change(view.name(), from, to, main_pid, reason.as_deref(), then)
         {
             self.logs.message(&line, self.now);
         }

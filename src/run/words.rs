@@ -1,6 +1,9 @@
 //! What the console is told of a unit's changes. A message says what happens next.
 
+use std::time::Duration;
+
 use crate::engine::Phase;
+use crate::model::time::Spoken;
 
 /// Is what a unit enters one of the small steps that only `events` shows?
 pub fn is_small_step(to: Phase) -> bool {
@@ -8,15 +11,17 @@ pub fn is_small_step(to: Phase) -> bool {
     matches!(to, Waiting | Preparing | Starting | PostStarting | Stopping | CleaningUp)
 }
 
-/// The line for a change; `None` for the small steps that only `events` shows.
+/// The line for a change; `None` for the small steps that only `events` shows. `next` is how long the state lasts.
 pub fn change(
     name: &str,
     from: Phase,
     to: Phase,
     main_pid: Option<i32>,
     reason: Option<&str>,
+    next: impl Fn() -> Option<Duration>,
 ) -> Option<String> {
     let reason = reason.unwrap_or("no reason is known");
+    let wait = || next().map(|wait| format!(" in {}", Spoken(wait))).unwrap_or_default();
     match (from, to) {
         (_, Phase::Ready) => Some(match main_pid {
             Some(pid) => format!("{name} is ready (pid {pid})"),
@@ -24,8 +29,8 @@ pub fn change(
         }),
         (_, Phase::Done) => Some(format!("{name} is done")),
         (_, Phase::Failed) => Some(format!("{name} failed: {reason}")),
-        (_, Phase::Backoff) => Some(format!("{name} failed: {reason}; it will be started again")),
-        (_, Phase::Deferred) => Some(format!("{name}: {reason}; trying again until it can")),
+        (_, Phase::Backoff) => Some(format!("{name} failed: {reason}; it will be started again{}", wait())),
+        (_, Phase::Deferred) => Some(format!("{name}: {reason}; trying again{} until it can", wait())),
         (_, Phase::Killing) => Some(format!("{name} did not stop in time and is killed")),
         (Phase::Waiting | Phase::Backoff | Phase::Failed | Phase::Done | Phase::Skipped, Phase::Stopped) => {
             None
@@ -50,27 +55,30 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_with_its_reason_and_what_happens_next() {
-        let line = |from, to| change("web", from, to, Some(7), Some("exited with code 1"));
+        let next = || Some(Duration::from_millis(300));
+        let line = |from, to| change("web", from, to, Some(7), Some("exited with code 1"), next);
         assert_eq!(line(Phase::Starting, Phase::Ready).unwrap(), "web is ready (pid 7)");
         assert_eq!(
             line(Phase::CleaningUp, Phase::Backoff).unwrap(),
-            "web failed: exited with code 1; it will be started again"
+            "web failed: exited with code 1; it will be started again in 300 ms"
         );
         assert_eq!(line(Phase::CleaningUp, Phase::Failed).unwrap(), "web failed: exited with code 1");
         assert_eq!(line(Phase::Stopping, Phase::Killing).unwrap(), "web did not stop in time and is killed");
         assert_eq!(line(Phase::CleaningUp, Phase::Stopped).unwrap(), "web has stopped");
         assert_eq!(
             line(Phase::Preparing, Phase::Deferred).unwrap(),
-            "web: exited with code 1; trying again until it can"
+            "web: exited with code 1; trying again in 300 ms until it can"
         );
+        let unknown = change("web", Phase::CleaningUp, Phase::Backoff, None, None, || None);
+        assert_eq!(unknown.unwrap(), "web failed: no reason is known; it will be started again");
     }
 
     #[test]
     fn small_steps_are_not_told() {
         for to in [Phase::Waiting, Phase::Preparing, Phase::Starting, Phase::Stopping, Phase::CleaningUp] {
-            assert_eq!(change("web", Phase::Stopped, to, None, None), None);
+            assert_eq!(change("web", Phase::Stopped, to, None, None, || None), None);
             assert!(is_small_step(to));
         }
-        assert_eq!(change("web", Phase::Failed, Phase::Stopped, None, None), None);
+        assert_eq!(change("web", Phase::Failed, Phase::Stopped, None, None, || None), None);
     }
 }
