@@ -107,6 +107,10 @@ fn a_second_signal_cuts_the_waiting_short() {
     machine.end();
     // The unit's own wait is 90 seconds.
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let said: Vec<bool> = ["shutting down: SIGTERM", "shutting down at once, without waiting: SIGTERM"]
+        .map(|words| machine.console().contains(words))
+        .to_vec();
+    assert_eq!(said, [true, true], "{}", machine.console());
 }
 
 #[test]
@@ -187,4 +191,41 @@ fn as_a_subreaper_it_finds_its_descendants_and_harms_nobody_else() {
     assert!(!machine.lives(escaped), "a descendant outlived it");
     assert!(machine.lives(bystander), "it killed what was not its own");
     assert_eq!(machine.await_file("code").trim(), "0");
+}
+
+#[test]
+fn somebody_whose_parent_is_outside_costs_the_shutdown_no_wait() {
+    let mut machine = Plan::new().daemon("x", "wait", "").up();
+    machine.await_state("x", "ready");
+    // As `docker exec` starts it: inside, and the child of nobody inside.
+    let mut outside = machine.start("session", &["/bin/sh", "-c", "echo inside; exec sleep 1000"]);
+    machine.await_file("session");
+    let began = Instant::now();
+    assert_eq!(machine.shut_down(Signal::SIGTERM), 0);
+    // Whoever does not see it end waits the two seconds that everybody has.
+    assert!(began.elapsed() < Duration::from_millis(1800), "it took {:?}", began.elapsed());
+    #[allow(clippy::disallowed_methods, reason = "the session is a child of the test")]
+    let _ = outside.wait(); // It ended with the machine, or before.
+}
+
+#[test]
+fn whose_first_thread_has_ended_is_stopped_like_everybody() {
+    let machine = Plan::new()
+        .not_as_pid_1()
+        .file(
+            "half.py",
+            "import ctypes, os, threading, time\nos.setsid()\n\
+             threading.Thread(target=lambda: time.sleep(1000)).start()\n\
+             open('@DIR@/half', 'w').write(str(os.getpid()))\nctypes.CDLL(None).syscall(60, 0)\n",
+        )
+        .unit("x", "[service]\nexec = [\"/bin/sh\", \"-c\", \"python3 @DIR@/half.py & exec sleep 1000\"]\n")
+        .up();
+    let half: i32 = machine.await_file("half").parse().unwrap_or(0);
+    let state = || machine.shell(&format!("grep -h -e State -e Threads /proc/{half}/status")).out;
+    until("its first thread has ended", || state().contains("Z (zombie)").then_some(()));
+    assert!(state().contains("Threads:\t2"), "{}", state());
+    let sexton = child_of_the_shell(&machine);
+    machine.run(&["/bin/kill", "-TERM", &sexton.to_string()]).expect(0);
+    machine.await_file("code");
+    assert!(!machine.path(&format!("/proc/{}/root/proc/{half}", machine.pid1())).exists(), "{}", state());
 }
