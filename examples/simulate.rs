@@ -8,11 +8,15 @@
 mod books;
 #[path = "../tests/simulation/chance.rs"]
 mod chance;
+#[path = "../tests/simulation/gates.rs"]
+mod gates;
 #[allow(dead_code, reason = "the test binary uses the rest")]
 #[path = "../tests/simulation/graphs.rs"]
 mod graphs;
 #[path = "../tests/simulation/laws.rs"]
 mod laws;
+#[path = "../tests/simulation/wishes.rs"]
+mod wishes;
 #[path = "../tests/simulation/world.rs"]
 mod world;
 

@@ -47,6 +47,8 @@ pub(super) struct Gated {
     tests: Vec<UnitId>,
     /// Units that are to stop, as it looked at the beginning.
     stops: Vec<UnitId>,
+    /// Units of which a trial rendered files.
+    pub(super) rendered: Vec<UnitId>,
     failures: Vec<(UnitId, Failure)>,
     /// Hooks that ran, in their order.
     pub(super) begun: Vec<(UnitId, u16)>,
@@ -109,6 +111,7 @@ impl Engine {
             scope,
             tests,
             stops,
+            rendered: Vec::new(),
             failures: Vec::new(),
             begun: Vec::new(),
             undone: Vec::new(),
@@ -321,11 +324,8 @@ impl Engine {
         for unit in &gated.scope {
             self.claims.remove(unit);
         }
-        let is_tested = gated.gate == Gate::Enforced;
-        for unit in gated.tests.iter().copied().filter(|_| is_tested) {
-            if self.cell(unit).program().is_some_and(|program| !program.renders.is_empty()) {
-                self.do_this(Effect::SettleRenders { unit, verdict });
-            }
+        for unit in gated.rendered.iter().copied() {
+            self.do_this(Effect::SettleRenders { unit, verdict });
         }
         Some(gated)
     }

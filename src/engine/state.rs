@@ -230,14 +230,21 @@ impl State {
         }
     }
 
-    /// It does what it is there for.
+    /// It does what it is there for. One whose post-start hooks still run does not count: they can make it stop at any
+    /// moment.
     pub(crate) fn is_serving(self) -> bool {
-        matches!(self, State::Ready { main: Some(_) } | State::PostStarting { main: Some(_), .. })
+        matches!(self, State::Ready { main: Some(_) })
     }
 
-    /// Its start is at what comes before the main process.
+    /// Its start is at what comes before the main process, or is being ended there.
     pub(crate) fn is_preparing(self) -> bool {
-        matches!(self, State::Inspecting { .. } | State::Preparing { .. })
+        matches!(
+            self,
+            State::Inspecting { .. }
+                | State::Preparing { .. }
+                | State::Stopping { stage: StopStage::Inspecting, .. }
+                | State::Killing { main: Process::None, .. }
+        )
     }
 
     /// Something of it runs, or is about to: what it needs must not be stopped under it.

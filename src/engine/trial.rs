@@ -12,7 +12,7 @@ use crate::model::unit::{HOOK_TIMEOUT, OnFailure};
 
 use super::Engine;
 use super::effect::Effect;
-use super::errand::{Attempted, Doing, End, Errand, Task};
+use super::errand::{Attempted, Doing, End, Errand, Owner, Task};
 use super::event::{Finding, Purpose, Role, Trial, UnitId};
 use super::failure::Failure;
 use super::preparing::{deferral, hook_of};
@@ -37,9 +37,17 @@ impl Engine {
     pub(super) fn inspect_for_trial(&mut self, unit: UnitId, tries: u16) {
         self.do_next(unit, Doing::Inspection, Process::Ordered(tries), None);
         let Some(errand) = self.errands.get(&unit) else { return };
-        let (spec, timeout) = (errand.spec.clone(), errand.timeout(Role::Trial(Trial::ConfigTest)));
+        let (spec, owner) = (errand.spec.clone(), errand.owner);
         if tries == 0 {
+            let timeout = errand.timeout(Role::Trial(Trial::ConfigTest));
             self.begin_limit(unit, timeout);
+        }
+        let renders = spec.program().is_some_and(|program| !program.renders.is_empty());
+        if let (true, Owner::Request(id)) = (renders, owner)
+            && let Some(gated) = self.transactions.get_mut(&id).and_then(|t| t.gated.as_mut())
+            && !gated.rendered.contains(&unit)
+        {
+            gated.rendered.push(unit);
         }
         self.do_this(Effect::Inspect { unit, spec, purpose: Purpose::Trial });
     }
@@ -59,7 +67,7 @@ impl Engine {
                 self.try_after(unit, None);
             }
             (Finding::Unmet(words), _) => self.end_errand(unit, End::Failed(Failure::Unmet(words))),
-            (Finding::Skip(words), _) if self.cell(unit).state.is_serving() => {
+            (Finding::Skip(words), _) if self.cell(unit).state.main().is_some() => {
                 let words = format!("{words}, and without it the unit would be skipped");
                 self.end_errand(unit, End::Failed(Failure::Unmet(words)));
             }

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sexton::model::unit::{
-    Entry, Hook, Hooks, Kill, Kind, LogTarget, OnFailure, Process, Program, Readiness, Ready, Require,
-    Restart, RestartOn, Stop, StopStep, Unit,
+    ConfigTest, Entry, Hook, Hooks, Kill, Kind, LogTarget, Occasions, OnFailure, OnPreStopFailure, PreStop,
+    Process, Program, Readiness, Ready, Reload, ReloadBy, Render, Require, Restart, RestartOn, Stop,
+    StopStep, Unit, Until,
 };
 use sexton::model::{Command, Signal, Text, UnitName};
 
@@ -80,6 +81,7 @@ pub(crate) fn service(index: usize, needs: &[usize]) -> Entry {
     program.process = Rc::default();
     program.ready = Rc::new(Ready::default());
     program.stop = Rc::new(Stop::default());
+    (program.configtest, program.reload, program.renders) = (None, None, Rc::new([]));
     Entry::Unit(Rc::new(Unit {
         name: name(index),
         description: "".into(),
@@ -109,13 +111,54 @@ fn hooks_of(chance: &mut Chance, percent: u64) -> Vec<Hook> {
     (0..n_hooks).map(|_| hook(chance)).collect()
 }
 
+fn pre_stops(chance: &mut Chance) -> Vec<PreStop> {
+    let n_hooks = if chance.percent(35) { 1 + chance.below(3) } else { 0 };
+    let hook = |place: u64, chance: &mut Chance| PreStop {
+        name: format!("hook{place}"),
+        exec: command(),
+        undo: chance.percent(70).then(command),
+        until: chance.percent(40).then_some(Until::Exit(7)),
+        every: Duration::from_millis(50 + chance.below(1500)),
+        timeout: Duration::from_millis(200 + chance.below(6000)),
+        on_failure: if chance.percent(60) { OnPreStopFailure::Abort } else { OnPreStopFailure::Continue },
+        on: Occasions { restart: chance.percent(80), stop: chance.percent(80), shutdown: chance.percent(80) },
+        run_as: None,
+    };
+    (0..n_hooks).map(|place| hook(place, chance)).collect()
+}
+
+fn configtest(chance: &mut Chance) -> ConfigTest {
+    ConfigTest {
+        exec: command(),
+        codes_ok: vec![0],
+        ok_output: None,
+        fail_output: None,
+        run_as: None,
+        timeout: Duration::from_millis(100 + chance.below(3000)),
+        files: Vec::new(),
+    }
+}
+
+fn reload(chance: &mut Chance) -> Reload {
+    Reload {
+        how: if chance.percent(50) { ReloadBy::Signal(Signal::HUP) } else { ReloadBy::Command(command()) },
+        timeout: Duration::from_millis(500 + chance.below(4000)),
+        settle: Duration::from_millis(chance.below(800)),
+        verify: chance.percent(30).then(command),
+    }
+}
+
+fn render() -> Render {
+    Render { from: text("/t"), to: text("/f"), mode: 0o644, parameters: Rc::new([]) }
+}
+
 fn program(chance: &mut Chance) -> Program {
     let hooks = Hooks {
         prepare: hooks_of(chance, 10),
         pre_start: hooks_of(chance, 15),
         post_start: hooks_of(chance, 15),
         post_stop: hooks_of(chance, 15),
-        pre_stop: Vec::new(),
+        pre_stop: pre_stops(chance),
     };
     let require = Require { condition: chance.percent(10).then(command), ..Require::default() };
     let process = Process { pid_file: chance.percent(12).then(|| text("/run/pid")), ..Process::default() };
@@ -157,9 +200,9 @@ fn program(chance: &mut Chance) -> Program {
         ready: Rc::new(ready),
         stop: Rc::new(stop),
         restart: Rc::new(restart),
-        configtest: None,
-        reload: None,
-        renders: Rc::new([]),
+        configtest: chance.percent(40).then(|| Rc::new(configtest(chance))),
+        reload: chance.percent(40).then(|| Rc::new(reload(chance))),
+        renders: if chance.percent(25) { [render()].into() } else { Rc::new([]) },
         log: LogTarget::Default,
     }
 }

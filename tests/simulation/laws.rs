@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sexton::engine::{
-    Effect, Engine, Event, Outcome, Phase, Purpose, Request, RequestId, Role, UnitId, Wanted,
+    Effect, Engine, Event, Outcome, Phase, Progress, Purpose, Request, RequestId, Role, TransactionPhase,
+    UnitId, Wanted,
 };
 use sexton::model::unit::{Entry, Kill, Kind, OnFailure, RestartOn};
 use sexton::model::{Moment, Pid, Signal};
 
 use super::books::{Books, books};
+use super::gates::{Gates, is_errands};
 use super::world::ready_by_exec;
 
 struct Asked {
@@ -30,6 +32,7 @@ pub(crate) struct Laws {
     hurried: bool,
     ended: bool,
     given_up: bool,
+    gates: Gates,
 }
 
 type Verdict = Result<(), String>;
@@ -53,6 +56,7 @@ impl Laws {
             hurried: false,
             ended: false,
             given_up: false,
+            gates: Gates::new(entries),
         }
     }
 
@@ -65,13 +69,19 @@ impl Laws {
     pub(crate) fn before(&mut self, event: &Event, now: Moment) {
         self.now = now;
         self.latest = None;
+        self.gates.before(event);
         match event {
+            Event::Spawned { role, .. }
+            | Event::SpawnFailed { role, .. }
+            | Event::Exited { role, .. }
+            | Event::Judged { role, .. }
+                if is_errands(*role) => {}
             Event::Requested { id, request } => {
                 self.latest = Some(*id);
                 self.requests.insert(*id, Asked { request: request.clone(), answered: 0 });
                 match request {
                     Request::Shutdown(_) => self.hurried = std::mem::replace(&mut self.asked, true),
-                    Request::Signal { .. } | Request::Stop { .. } => {}
+                    Request::Signal { .. } | Request::Stop { .. } | Request::Abandon { .. } => {}
                     _ => self.books.iter_mut().for_each(|book| book.restarts.clear()),
                 }
             }
@@ -146,6 +156,14 @@ impl Laws {
             return law(7, format!("{} effects in one step", effects.len()));
         }
         self.given_up = engine.tally().given_up > 0;
+        let preparing = |unit: usize| {
+            let prepares =
+                |role: &Role| matches!(role, Role::Condition | Role::Prepare(_) | Role::ConfigTest);
+            let book = &self.books[unit];
+            book.ordered.iter().any(prepares) || book.running.values().any(prepares)
+        };
+        let doomed: Vec<bool> = (0..self.books.len()).map(|unit| self.is_doomed(unit)).collect();
+        self.gates.after(effects, engine, &preparing, &|unit| doomed[unit])?;
         let mut unsettled_at_start = BTreeSet::new();
         for effect in effects {
             match effect {
@@ -158,11 +176,20 @@ impl Laws {
                         }
                     }
                 }
+                Effect::Spawn { role, .. } if is_errands(*role) => {}
+                Effect::Progress { id, progress: Progress::Phase(phase) } => {
+                    if let TransactionPhase::Stopping | TransactionPhase::Starting = phase {
+                        self.latest = Some(*id);
+                        self.books.iter_mut().for_each(|book| book.restarts.clear());
+                    }
+                }
                 Effect::Spawn { unit, role, main, .. } => {
-                    self.check_spawn(unit.index(), *role, *main)?;
+                    self.check_spawn(unit.index(), *role, *main, engine)?;
                     self.books[unit.index()].ordered.push(*role);
                 }
-                Effect::Signal { unit, pid, signal, .. } => self.check_signal(unit.index(), *pid, *signal)?,
+                Effect::Signal { unit, pid, signal, .. } => {
+                    self.check_signal(unit.index(), *pid, *signal, engine)?
+                }
                 Effect::Changed { unit, from, to, failure } => {
                     self.check_change(unit.index(), *from, *to, engine, groups)?;
                     if (*to == Phase::Failed) != failure.is_some() && *to != Phase::Backoff {
@@ -216,7 +243,9 @@ impl Laws {
             }
         }
         for other in &self.books[unit].conflicts {
-            if !self.books[*other].running.is_empty() && !self.given_up {
+            // A task that is done is not up; that its post-stop hooks run when it is stopped hinders nobody.
+            let is_up = |role: &Role| !matches!(role, Role::PostStop(_));
+            if self.books[*other].running.values().any(is_up) && !self.given_up {
                 return law(0, format!("u{unit} starts while u{other}, with which it conflicts, runs"));
             }
         }
@@ -243,9 +272,16 @@ impl Laws {
         false
     }
 
-    fn check_spawn(&mut self, unit: usize, role: Role, main: Option<Pid>) -> Verdict {
+    fn check_spawn(&mut self, unit: usize, role: Role, main: Option<Pid>, engine: &Engine) -> Verdict {
+        if let (Role::Condition | Role::Prepare(_) | Role::ConfigTest, true) =
+            (role, self.gates.is_trying(unit) && !self.given_up)
+        {
+            return law(0, format!("u{unit}: {role} beside its trial"));
+        }
         match role {
-            Role::Condition | Role::Prepare(_) | Role::PreStart(_) => self.check_start(unit, Some(role))?,
+            Role::Condition | Role::Prepare(_) | Role::ConfigTest | Role::PreStart(_) => {
+                self.check_start(unit, Some(role))?;
+            }
             Role::Main => {
                 self.check_start(unit, Some(role))?;
                 let book = &self.books[unit];
@@ -254,7 +290,12 @@ impl Laws {
                     return law(1, format!("a second main process of u{unit}"));
                 }
             }
-            Role::StopCommand => self.check_stop(unit)?,
+            Role::StopCommand => {
+                if !self.hurried {
+                    self.gates.is_touched(unit, engine, self.is_doomed(unit), "its stop command")?;
+                }
+                self.check_stop(unit)?;
+            }
             _ => {}
         }
         if main.is_some_and(|pid| self.books[unit].main != Some(pid)) {
@@ -263,8 +304,8 @@ impl Laws {
         Ok(())
     }
 
-    fn check_signal(&mut self, unit: usize, pid: Pid, signal: Signal) -> Verdict {
-        if !self.books[unit].running.contains_key(&pid) {
+    fn check_signal(&mut self, unit: usize, pid: Pid, signal: Signal, engine: &Engine) -> Verdict {
+        if !self.books[unit].running.contains_key(&pid) && !self.gates.has(unit, pid) {
             return law(6, format!("{signal} to {pid}, which is no process of u{unit}"));
         }
         if signal == Signal::USR1 || self.books[unit].main != Some(pid) {
@@ -274,6 +315,12 @@ impl Laws {
             && own.program().is_some_and(|program| program.stop.kill == Kill::Never)
         {
             return law(0, format!("KILL to u{unit}, which is never killed"));
+        }
+        if !self.hurried {
+            self.gates.is_touched(unit, engine, self.is_doomed(unit), &signal.to_string())?;
+        }
+        if signal == Signal::HUP {
+            return Ok(());
         }
         self.check_stop(unit)
     }
@@ -445,6 +492,7 @@ impl Laws {
 
     /// Nothing is on its way and no deadline is set: nobody may be waiting in vain.
     pub(crate) fn at_rest(&self, engine: &Engine, children: bool) -> Verdict {
+        self.gates.at_rest()?;
         let phases = || engine.ids().map(|unit| engine.unit(unit).phase());
         let stuck = |phase: Phase| matches!(phase, Phase::Starting | Phase::Stopping | Phase::Killing);
         if children && phases().any(stuck) {

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sexton::engine::{
-    Dependents, Effect, Engine, Event, Finding, Gate, Options, Purpose, Request, RequestId, RestartHow, Role,
-    Scope, Shutdown, UnitId,
+    Cause as Fault, Complaint, Effect, Engine, Event, Finding, Options, Purpose, Request, RequestId, Role,
+    Scope, UnitId, Verdict,
 };
 use sexton::model::spawn::Cause;
 use sexton::model::unit::{Entry, Readiness};
-use sexton::model::{ExecStage, ExitStatus, Moment, Pid, Signal, SpawnError};
+use sexton::model::{ExecStage, ExitStatus, Moment, Number, Pid, Signal, SpawnError};
 
 use super::chance::Chance;
 use super::graphs;
 use super::laws::Laws;
+use super::wishes::wishes;
 
 /// A law was broken, or the world did not come to an end.
 pub(crate) struct Violation {
@@ -156,38 +157,8 @@ impl World {
     }
 
     fn plan_requests(&mut self) {
-        let all: Vec<UnitId> = self.engine.ids().collect();
-        let some = |chance: &mut Chance| -> Vec<UnitId> {
-            all.iter().copied().filter(|_| chance.percent(60)).collect()
-        };
-        let boot = Request::Boot { units: some(&mut self.chance) };
-        self.later(0, Happening::Request(boot));
-        let hectic = self.chance.percent(50);
-        let mut at = 0;
-        for _ in 0..self.chance.below(8) {
-            at += self.chance.below(if hectic { 1500 } else { 120_000 });
-            let one = vec![all[self.chance.below(all.len() as u64) as usize]];
-            let units = if self.chance.percent(80) { one } else { some(&mut self.chance) };
-            let dependents = if self.chance.percent(50) { Dependents::Stop } else { Dependents::Refuse };
-            let request = match self.chance.below(10) {
-                0..3 => Request::Start { units },
-                3..6 => Request::Stop { units, dependents },
-                6..8 => Request::Restart { units, gate: Gate::Enforced, how: RestartHow::Together },
-                8 => Request::Reset { units },
-                _ => Request::Signal { units, signal: Signal::USR1 },
-            };
+        for (at, request) in wishes(&mut self.chance, &self.engine) {
             self.later(at, Happening::Request(request));
-        }
-        at += self.chance.below(if hectic { 5_000 } else { 300_000 });
-        let how = [Shutdown::Exit, Shutdown::PowerOff, Shutdown::Reboot][self.chance.below(3) as usize];
-        self.later(at, Happening::Request(Request::Shutdown(how)));
-        if self.chance.percent(40) {
-            let again = at + self.chance.below(6_000);
-            self.later(again, Happening::Request(Request::Shutdown(how)));
-        }
-        if self.chance.percent(30) {
-            let late = at + self.chance.below(3_000);
-            self.later(late, Happening::Request(Request::Start { units: all.clone() }));
         }
     }
 
@@ -256,7 +227,10 @@ impl World {
             Effect::ClearGroup { unit, group, signal } => self.clear(unit, group, signal),
             Effect::SignalEverybody { signal } => self.signal_everybody(signal),
             Effect::Exit { .. } => self.over = true,
-            Effect::Probe { unit } => self.answer(Event::Probed { unit, result: Ok(()) }),
+            Effect::Probe { unit } => self.probe(unit),
+            Effect::ForgetProbe { unit } => self.agenda.retain(|_, happening| {
+                !matches!(happening, Happening::Event(Event::Probed { unit: own, .. }) if *own == unit)
+            }),
             _ => {}
         }
     }
@@ -273,6 +247,16 @@ impl World {
             _ => Finding::Met { prepare: (0..hooks).map(|_| self.chance.percent(50)).collect() },
         };
         self.answer(Event::Inspected { unit, purpose, finding });
+    }
+
+    fn probe(&mut self, unit: UnitId) {
+        let delay = self.chance.below(300);
+        let result = match self.chance.below(10) {
+            0 => return,
+            1..4 => Err("connection refused".into()),
+            _ => Ok(()),
+        };
+        self.later(delay, Happening::Event(Event::Probed { unit, result }));
     }
 
     fn spawn(&mut self, unit: UnitId, role: Role) {
@@ -352,12 +336,39 @@ impl World {
         if child.role == Role::Main && self.chance.percent(15) {
             self.leftovers.insert(child.group, self.chance.percent(50));
         }
-        self.feed(Event::Exited { unit: child.unit, role: child.role, pid, status })
+        let (unit, role) = (child.unit, child.role);
+        if !role.is_judged() {
+            return self.feed(Event::Exited { unit, role, pid, status });
+        }
+        let number = Number::new(self.chance.below(1000) as f64);
+        let until = matches!(role, Role::PreStop(place) if self.has_until(unit, place));
+        let verdict = match status.is_success() {
+            true if until && self.chance.percent(60) => Verdict::NotYet { number },
+            true => Verdict::Passed { number: number.filter(|_| until) },
+            false => {
+                Verdict::Failed(Box::new(Complaint { cause: Fault::Status(status), output: Vec::new() }))
+            }
+        };
+        self.feed(Event::Judged { unit, role, pid, status, verdict })
+    }
+
+    fn has_until(&self, unit: UnitId, place: u16) -> bool {
+        let Entry::Unit(unit) = &self.entries[unit.index()] else { return false };
+        let hooks = unit.program().map(|program| program.hooks.pre_stop.as_slice()).unwrap_or_default();
+        hooks.get(usize::from(place)).is_some_and(|hook| hook.until.is_some())
     }
 
     fn signal(&mut self, pid: Pid, scope: Scope, signal: Signal) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         if signal == Signal::USR1 || child.ending {
+            return;
+        }
+        if signal == Signal::HUP {
+            // Some die of a reload, at once or a moment later.
+            if self.chance.percent(15) {
+                let delay = self.chance.below(1200);
+                self.later(delay, Happening::End(pid, ExitStatus::exited(1)));
+            }
             return;
         }
         if signal == Signal::KILL {
