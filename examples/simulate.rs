@@ -4,10 +4,14 @@
 
 #![allow(clippy::print_stdout, clippy::disallowed_macros, reason = "a command for people at a terminal")]
 
+#[path = "../tests/simulation/answers.rs"]
+mod answers;
 #[path = "../tests/simulation/books.rs"]
 mod books;
 #[path = "../tests/simulation/chance.rs"]
 mod chance;
+#[path = "../tests/simulation/gate_books.rs"]
+mod gate_books;
 #[path = "../tests/simulation/gates.rs"]
 mod gates;
 #[allow(dead_code, reason = "the test binary uses the rest")]

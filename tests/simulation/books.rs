@@ -34,6 +34,14 @@ pub(crate) struct Books {
     pub(crate) last_group: Option<Pid>,
 }
 
+impl Books {
+    /// Its own start is at what comes before the main process.
+    pub(crate) fn prepares(&self) -> bool {
+        let prepares = |role: &Role| matches!(role, Role::Condition | Role::Prepare(_) | Role::ConfigTest);
+        self.ordered.iter().any(prepares) || self.running.values().any(prepares)
+    }
+}
+
 /// Empty books with the graph as the units draw it.
 pub(crate) fn books(entries: &[Entry]) -> Vec<Books> {
     let place = |name: &sexton::model::UnitName| entries.iter().position(|entry| entry.name() == name);

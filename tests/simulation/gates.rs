@@ -3,7 +3,7 @@
 //! A request's books are kept from the progress that it tells, and each word of that is held against the processes
 //! that ran: a test that is said to have passed must have been run, after the request came in, and have passed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sexton::engine::{
     Effect, Engine, Event, Finding, Gate, HookNews, Outcome, Phase, Progress, Purpose, Reason, Refusal,
@@ -12,60 +12,12 @@ use sexton::engine::{
 use sexton::model::unit::{Entry, OnFailure, PreStop};
 use sexton::model::{Pid, UnitName};
 
+use super::gate_books::{Asked, Found, Unit};
+
 type Judgement = Result<(), String>;
 
 fn law(number: u32, words: String) -> Judgement {
     Err(format!("law {number}: {words}"))
-}
-
-/// What is known of one unit.
-#[derive(Default)]
-struct Unit {
-    /// Errands' processes that were ordered, and those that run.
-    ordered: Vec<Role>,
-    running: BTreeMap<Pid, Role>,
-    /// The latest trial: the step in which it was ordered, and what it showed.
-    tried_at: u64,
-    found: Option<Found>,
-    test_passed: bool,
-    fault: bool,
-    /// Hooks that were ordered, and those that ran, for the present stop.
-    tried: BTreeSet<u16>,
-    ran: BTreeSet<u16>,
-    ran_twice: Option<u16>,
-    hooks_of: Option<RequestId>,
-    last_undo: Option<u16>,
-    is_unsettled: bool,
-    /// The hooks of the shutdown have begun.
-    is_last_stop: bool,
-    /// Since which step it is up without a break, and since which it is wished up.
-    ready_since: Option<u64>,
-    wished_since: u64,
-    /// Something that it needs ended for good while it was up: it goes down, even if that comes back.
-    is_doomed: bool,
-    /// It was up when the present step began.
-    was_ready: bool,
-    proven_at: u64,
-    was_cut: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
-    Met,
-    Skip,
-}
-
-/// What is known of one request.
-struct Asked {
-    request: Request,
-    at: u64,
-    passed: BTreeSet<usize>,
-    failed: bool,
-    begun: BTreeSet<(usize, u16)>,
-    undone: BTreeSet<(usize, u16)>,
-    touched_at: Option<u64>,
-    /// All that it stops is down.
-    has_stopped: bool,
 }
 
 pub(crate) struct Gates {
@@ -106,17 +58,7 @@ impl Gates {
         match event {
             Event::Requested { id, request } => {
                 self.shutdown |= matches!(request, Request::Shutdown(_));
-                let asked = Asked {
-                    request: request.clone(),
-                    at: step,
-                    passed: BTreeSet::new(),
-                    failed: false,
-                    begun: BTreeSet::new(),
-                    undone: BTreeSet::new(),
-                    touched_at: None,
-                    has_stopped: false,
-                };
-                self.asked.insert(*id, asked);
+                self.asked.insert(*id, Asked::new(request.clone(), step));
             }
             Event::Inspected { unit, purpose: Purpose::Trial, finding } => {
                 let unit = &mut self.units[unit.index()];

@@ -4,40 +4,40 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sexton::engine::{
-    Effect, Engine, Event, Outcome, Phase, Progress, Purpose, Request, RequestId, Role, TransactionPhase,
-    UnitId, Wanted,
+    Effect, Engine, Event, Phase, Progress, Purpose, Request, RequestId, Role, TransactionPhase, UnitId,
+    Wanted,
 };
-use sexton::model::unit::{Entry, Kill, Kind, OnFailure, RestartOn};
+use sexton::model::unit::{Entry, Kill, Kind, OnFailure};
 use sexton::model::{Moment, Pid, Signal};
 
 use super::books::{Books, books};
 use super::gates::{Gates, is_errands};
 use super::world::ready_by_exec;
 
-struct Asked {
-    request: Request,
-    answered: u32,
+pub(crate) struct Asked {
+    pub(crate) request: Request,
+    pub(crate) answered: u32,
 }
 
 pub(crate) struct Laws {
-    entries: Vec<Entry>,
-    books: Vec<Books>,
-    phases: Vec<Phase>,
-    requests: BTreeMap<RequestId, Asked>,
-    latest: Option<RequestId>,
-    now: Moment,
-    timeout: Duration,
-    deadline: Option<Moment>,
-    asked: bool,
-    hurried: bool,
-    ended: bool,
-    given_up: bool,
-    gates: Gates,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) books: Vec<Books>,
+    pub(crate) phases: Vec<Phase>,
+    pub(crate) requests: BTreeMap<RequestId, Asked>,
+    pub(crate) latest: Option<RequestId>,
+    pub(crate) now: Moment,
+    pub(crate) timeout: Duration,
+    pub(crate) deadline: Option<Moment>,
+    pub(crate) asked: bool,
+    pub(crate) hurried: bool,
+    pub(crate) ended: bool,
+    pub(crate) given_up: bool,
+    pub(crate) gates: Gates,
 }
 
-type Verdict = Result<(), String>;
+pub(crate) type Verdict = Result<(), String>;
 
-fn law(number: u32, words: String) -> Verdict {
+pub(crate) fn law(number: u32, words: String) -> Verdict {
     Err(format!("law {number}: {words}"))
 }
 
@@ -156,12 +156,7 @@ impl Laws {
             return law(7, format!("{} effects in one step", effects.len()));
         }
         self.given_up = engine.tally().given_up > 0;
-        let preparing = |unit: usize| {
-            let prepares =
-                |role: &Role| matches!(role, Role::Condition | Role::Prepare(_) | Role::ConfigTest);
-            let book = &self.books[unit];
-            book.ordered.iter().any(prepares) || book.running.values().any(prepares)
-        };
+        let preparing = |unit: usize| self.books[unit].prepares();
         let doomed: Vec<bool> = (0..self.books.len()).map(|unit| self.is_doomed(unit)).collect();
         self.gates.after(effects, engine, &preparing, &|unit| doomed[unit])?;
         let mut unsettled_at_start = BTreeSet::new();
@@ -177,11 +172,12 @@ impl Laws {
                     }
                 }
                 Effect::Spawn { role, .. } if is_errands(*role) => {}
-                Effect::Progress { id, progress: Progress::Phase(phase) } => {
-                    if let TransactionPhase::Stopping | TransactionPhase::Starting = phase {
-                        self.latest = Some(*id);
-                        self.books.iter_mut().for_each(|book| book.restarts.clear());
-                    }
+                Effect::Progress {
+                    id,
+                    progress: Progress::Phase(TransactionPhase::Stopping | TransactionPhase::Starting),
+                } => {
+                    self.latest = Some(*id);
+                    self.books.iter_mut().for_each(|book| book.restarts.clear());
                 }
                 Effect::Spawn { unit, role, main, .. } => {
                     self.check_spawn(unit.index(), *role, *main, engine)?;
@@ -216,13 +212,13 @@ impl Laws {
                 return law(0, format!("u{index}: a change of phase was not told"));
             }
         }
-        if engine.is_shutting_down() {
-            self.deadline.get_or_insert(now + self.timeout);
-        }
         self.check_time(engine, now)
     }
 
-    fn check_time(&self, engine: &Engine, now: Moment) -> Verdict {
+    fn check_time(&mut self, engine: &Engine, now: Moment) -> Verdict {
+        if engine.is_shutting_down() {
+            self.deadline.get_or_insert(now + self.timeout);
+        }
         if self.deadline.is_some_and(|deadline| now >= deadline) && !self.ended {
             return law(9, "the shutdown did not end by its deadline".into());
         }
@@ -427,104 +423,6 @@ impl Laws {
             }
             (Kind::Task(_), Phase::Done) if book.task_ok => Ok(()),
             _ => law(2, format!("u{unit} is called {to}")),
-        }
-    }
-
-    fn check_restarts(&mut self, unit: usize) -> Verdict {
-        let now = self.now;
-        let Entry::Unit(own) = &self.entries[unit] else { return Ok(()) };
-        let Some(program) = own.program() else { return Ok(()) };
-        let (limit, window) = (program.restart.limit as usize, program.restart.window);
-        let never = program.restart.on == RestartOn::Never;
-        let book = &mut self.books[unit];
-        if !std::mem::take(&mut book.comes_back) {
-            return Ok(());
-        }
-        book.restarts.retain(|at| *at + window > now);
-        book.restarts.push(now);
-        if book.restarts.len() > limit || never {
-            return law(
-                8,
-                format!(
-                    "u{unit} was restarted {} times in {window:?}, {limit} are allowed",
-                    book.restarts.len()
-                ),
-            );
-        }
-        Ok(())
-    }
-
-    fn check_reply(&mut self, id: RequestId, outcome: &Outcome, n_effects: usize) -> Verdict {
-        let Some(asked) = self.requests.get_mut(&id) else {
-            return law(10, format!("a reply to nobody: {id:?}"));
-        };
-        asked.answered += 1;
-        if asked.answered > 1 {
-            return law(10, format!("a second reply to {id:?}"));
-        }
-        match (outcome, &asked.request) {
-            (Outcome::Refused(_), _) if n_effects > 1 && self.latest == Some(id) => {
-                law(4, format!("{id:?} was refused and something was touched"))
-            }
-            (
-                Outcome::Done,
-                Request::Start { units } | Request::Restart { units, .. } | Request::Boot { units },
-            ) => {
-                let up = |unit: &UnitId| {
-                    matches!(self.phases[unit.index()], Phase::Ready | Phase::Done | Phase::Skipped)
-                };
-                match units.iter().find(|unit| !up(unit)) {
-                    Some(unit) => law(10, format!("{id:?} is done, but u{} is not up", unit.index())),
-                    None => Ok(()),
-                }
-            }
-            (Outcome::Done, Request::Stop { units, .. }) => {
-                let down =
-                    |unit: &UnitId| matches!(self.phases[unit.index()], Phase::Stopped | Phase::Failed);
-                match units.iter().find(|unit| !down(unit)) {
-                    Some(unit) => law(10, format!("{id:?} is done, but u{} is not down", unit.index())),
-                    None => Ok(()),
-                }
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Nothing is on its way and no deadline is set: nobody may be waiting in vain.
-    pub(crate) fn at_rest(&self, engine: &Engine, children: bool) -> Verdict {
-        self.gates.at_rest()?;
-        let phases = || engine.ids().map(|unit| engine.unit(unit).phase());
-        let stuck = |phase: Phase| matches!(phase, Phase::Starting | Phase::Stopping | Phase::Killing);
-        if children && phases().any(stuck) {
-            // A task that never ends, or a process that is never killed: what hangs on it hangs rightly.
-            return Ok(());
-        }
-        for (index, phase) in phases().enumerate() {
-            if !matches!(phase, Phase::Stopped | Phase::Ready | Phase::Done | Phase::Skipped | Phase::Failed)
-            {
-                return law(7, format!("u{index} is {phase} for ever, and nothing will happen"));
-            }
-            let wanted = engine.unit(UnitId::from_index(index)).wanted();
-            if (phase, wanted) == (Phase::Stopped, Wanted::Up)
-                || (phase, wanted) == (Phase::Ready, Wanted::Down)
-            {
-                return law(7, format!("u{index} is {phase} and wanted {}", wanted.as_str()));
-            }
-        }
-        match self.requests.iter().find(|(_, asked)| asked.answered == 0) {
-            Some((id, asked)) => law(10, format!("no reply to {id:?}: {:?}", asked.request)),
-            None => Ok(()),
-        }
-    }
-
-    /// After the exit: all were answered, and nothing is set in motion any more.
-    pub(crate) fn at_the_end(&self, engine: &Engine) -> Verdict {
-        if let Some((id, asked)) = self.requests.iter().find(|(_, asked)| asked.answered == 0) {
-            return law(10, format!("no reply to {id:?}: {:?}", asked.request));
-        }
-        match engine.next_deadline() {
-            Some(_) => law(6, "a timer outlives the exit".into()),
-            None => Ok(()),
         }
     }
 }

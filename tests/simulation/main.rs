@@ -3,8 +3,10 @@
 //! A run is made from its seed alone. A failing one prints its seed, the end of its trace, and the command
 //! that repeats it; its seed then joins [`REGRESSIONS`].
 
+mod answers;
 mod books;
 mod chance;
+mod gate_books;
 mod gates;
 mod graphs;
 mod laws;
