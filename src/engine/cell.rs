@@ -92,6 +92,8 @@ pub(crate) struct Cell {
     pub(crate) standing: Standing,
     /// It stands in the queue of units to be looked at.
     pub(crate) queued: bool,
+    /// Its unit file is gone and so is it; its place is emptied with the next step.
+    pub(crate) departed: bool,
     /// Its runtime directories were kept for a run that may never follow.
     pub(crate) kept: bool,
     /// Restarts since it was last started by somebody's wish, or reset.
@@ -124,6 +126,7 @@ impl Cell {
             order_stopping: 0,
             standing: Standing::default(),
             queued: false,
+            departed: false,
             kept: false,
             restarts: 0,
             doublings: 0,

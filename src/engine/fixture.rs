@@ -129,6 +129,12 @@ impl Draft {
         self
     }
 
+    /// Another process than before: only a new start brings it about.
+    pub(crate) fn renewed(mut self) -> Draft {
+        self.process.nice = Some(1);
+        self
+    }
+
     pub(crate) fn essential(mut self) -> Draft {
         self.essential = true;
         self

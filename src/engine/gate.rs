@@ -11,9 +11,10 @@
 //! meanwhile it does; the transaction looks at what it finds when it goes.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
-use crate::model::{Moment, UnitName};
+use crate::model::{Moment, Unit, UnitName};
 
 use super::Engine;
 use super::effect::{Effect, Reason, Renders};
@@ -23,6 +24,7 @@ use super::failure::{Failure, Outcome, Refusal};
 use super::pre_stop::hooks_before;
 use super::progress::{Progress, Tested, TransactionPhase};
 use super::state::{Due, Wanted};
+use super::sync::Sync;
 use super::transaction::{Step, Transaction};
 
 /// When the hooks took longer than this the configurations are tested again: somebody may have saved a file.
@@ -34,6 +36,7 @@ pub(super) enum Wish {
     Stop { units: Vec<UnitId>, dependents: Dependents },
     Restart { units: Vec<UnitId> },
     Reload { units: Vec<UnitId> },
+    Sync { sync: Rc<Sync> },
 }
 
 /// What such a transaction has to know until it goes.
@@ -63,15 +66,23 @@ impl Wish {
     fn reason(&self) -> Reason {
         match self {
             Wish::Stop { .. } => Reason::Stop,
-            Wish::Restart { .. } => Reason::Restart,
+            Wish::Restart { .. } | Wish::Sync { .. } => Reason::Restart,
             Wish::Reload { .. } => Reason::Reload,
+        }
+    }
+
+    /// The definition that a unit is to get, where it is another one than it has.
+    fn definition(&self, unit: UnitId) -> Option<&Rc<Unit>> {
+        match self {
+            Wish::Sync { sync } => sync.definition(unit),
+            Wish::Stop { .. } | Wish::Restart { .. } | Wish::Reload { .. } => None,
         }
     }
 
     fn goal(&self) -> Wanted {
         match self {
             Wish::Stop { .. } => Wanted::Down,
-            Wish::Restart { .. } | Wish::Reload { .. } => Wanted::Up,
+            Wish::Restart { .. } | Wish::Reload { .. } | Wish::Sync { .. } => Wanted::Up,
         }
     }
 }
@@ -101,7 +112,10 @@ impl Engine {
         for unit in &scope {
             self.claims.insert(*unit, id);
         }
-        let runs = |unit: &UnitId| self.cell(*unit).program().is_some();
+        let runs = |unit: &UnitId| {
+            let definition = wish.definition(*unit).or_else(|| self.cell(*unit).unit());
+            definition.is_some_and(|unit| unit.program().is_some())
+        };
         let tests: Vec<UnitId> = tests.into_iter().filter(runs).collect();
         let is_tested = gate == Gate::Enforced && !tests.is_empty();
         let goal = wish.goal();
@@ -156,10 +170,16 @@ impl Engine {
         let phase = if is_first { TransactionPhase::Testing } else { TransactionPhase::TestingAgain };
         self.tell(id, Progress::Phase(phase));
         for unit in tests {
-            let Some(spec) = self.cell(unit).unit().cloned() else { continue };
+            let Some(spec) = self.tested_definition(id, unit) else { continue };
             let task = Task::Trial { due: Due::from_flags(&[]) };
             self.begin_errand(unit, Owner::Request(id), (spec, reason), task);
         }
+    }
+
+    /// What a unit is tested by: what it would be started with.
+    fn tested_definition(&self, id: RequestId, unit: UnitId) -> Option<Rc<Unit>> {
+        let new = self.gated(id).and_then(|gated| gated.wish.definition(unit));
+        new.or_else(|| self.cell(unit).unit()).cloned()
     }
 
     fn begin_hooks(&mut self, id: RequestId) {
@@ -215,10 +235,10 @@ impl Engine {
     }
 
     fn note_trial(&mut self, id: RequestId, unit: UnitId, passed: Tested, failure: Option<Failure>) {
-        if let Some(name) = self.unit_name(unit) {
-            self.tell(id, Progress::Tested { unit: name, passed });
+        if let Some(definition) = self.tested_definition(id, unit) {
+            self.tell(id, Progress::Tested { unit: definition.name.clone(), passed });
         }
-        if passed != Tested::Untested {
+        if passed != Tested::Untested && self.cell(unit).unit().is_some() {
             self.note_test(unit, failure);
         }
     }
@@ -250,12 +270,16 @@ impl Engine {
     fn refuse_for_tests(&mut self, id: RequestId) {
         let Some(gated) = self.gated_mut(id) else { return };
         let failures = std::mem::take(&mut gated.failures);
+        let wish = gated.wish.clone();
         let outcome = match (gated.begun.is_empty(), failures.first()) {
             (false, Some((unit, failure))) => {
                 Outcome::Aborted { unit: *unit, failure: failure.clone(), undone: Vec::new() }
             }
             _ => {
-                let named = |(unit, failure)| Some((self.unit_name(unit)?, failure));
+                let named = |(unit, failure)| {
+                    let definition = wish.definition(unit).or_else(|| self.cell(unit).unit())?;
+                    Some((definition.name.clone(), failure))
+                };
                 let failures = failures.into_iter().filter_map(named).collect();
                 Outcome::Refused(Refusal::ConfigTest { failures })
             }
@@ -321,6 +345,9 @@ impl Engine {
     /// The claims are given back, and what the trials rendered stays or goes.
     fn leave_gate(&mut self, id: RequestId, verdict: Renders) -> Option<Box<Gated>> {
         let gated = self.transactions.get_mut(&id)?.gated.take()?;
+        if verdict == Renders::Restore && self.syncing == Some(id) {
+            self.syncing = None;
+        }
         for unit in &gated.scope {
             self.claims.remove(unit);
         }
@@ -337,7 +364,7 @@ impl Engine {
         let refusal = match &wish {
             Wish::Stop { units, dependents } => self.refuses_stop(units, *dependents),
             Wish::Restart { units } => self.refuses_restart(&self.start_scope(units), units),
-            Wish::Reload { .. } => None,
+            Wish::Reload { .. } | Wish::Sync { .. } => None,
         };
         if let Some(refusal) = refusal {
             return self.give_up(id, Outcome::Refused(refusal));
@@ -349,6 +376,7 @@ impl Engine {
         match wish {
             Wish::Stop { units, dependents } => self.stop_now(id, &units, dependents),
             Wish::Restart { units } => self.restart_now(id, &units, gated.tests),
+            Wish::Sync { sync } => self.sync_now(id, sync, gated.tests),
             Wish::Reload { .. } => {}
         }
         self.take_up_postponed();

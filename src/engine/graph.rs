@@ -60,10 +60,11 @@ pub(crate) struct Defect {
 }
 
 impl Graph {
-    /// Builds the graph of `entries`; a unit's place in them is its id.
-    pub(crate) fn new(entries: &[Entry]) -> (Graph, Vec<Defect>) {
+    /// Builds the graph of `entries`; a unit's place in them is its id, and a place may be empty.
+    pub(crate) fn new(entries: &[Option<Entry>]) -> (Graph, Vec<Defect>) {
+        let name_of = |id: &UnitId| entries.get(id.index())?.as_ref().map(Entry::name);
         let mut by_name: Vec<UnitId> = (0..entries.len()).map(UnitId::from_index).collect();
-        let name_of = |id: &UnitId| entries.get(id.index()).map(Entry::name);
+        by_name.retain(|id| name_of(id).is_some());
         by_name.sort_by(|a, b| name_of(a).cmp(&name_of(b)));
         let find = |name: &UnitName| {
             let place = by_name.binary_search_by(|id| name_of(id).cmp(&Some(name))).ok()?;
@@ -73,7 +74,7 @@ impl Graph {
         let mut edges = Vec::new();
         let mut conflicts = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
-            let Entry::Unit(unit) = entry else { continue };
+            let Some(Entry::Unit(unit)) = entry else { continue };
             let own = UnitId::from_index(index);
             for (names, kind) in [
                 (&unit.needs, EdgeKind::Needs),
@@ -215,7 +216,8 @@ mod tests {
     use crate::engine::fixture::{self, Draft};
 
     fn graph(drafts: Vec<Draft>) -> (Graph, Vec<Defect>) {
-        Graph::new(&fixture::entries(drafts))
+        let entries: Vec<Option<Entry>> = fixture::entries(drafts).into_iter().map(Some).collect();
+        Graph::new(&entries)
     }
 
     #[test]

@@ -20,10 +20,11 @@
 //! ```
 
 mod cell;
+mod difference;
 pub mod effect;
 mod errand;
 pub mod event;
-mod extension;
+mod exchange;
 pub mod failure;
 #[cfg(test)]
 mod fixture;
@@ -45,6 +46,7 @@ mod shutdown;
 mod starting;
 pub mod state;
 mod stopping;
+mod sync;
 mod timers;
 mod transaction;
 mod transition;
@@ -56,8 +58,8 @@ mod why;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::model::Moment;
 use crate::model::unit::Entry;
+use crate::model::{Moment, UnitName};
 
 pub use cell::{LastEnd, Quality};
 pub use effect::{Effect, NextRun, Reason, Renders, Scope};
@@ -96,7 +98,11 @@ pub struct Options {
 pub struct Engine {
     options: Options,
     graph: Graph,
-    cells: Box<[Cell]>,
+    cells: Vec<Cell>,
+    /// Places of units that are gone.
+    free: Vec<UnitId>,
+    /// Units that went in this step.
+    departed: Vec<UnitId>,
     /// Stands in for a unit that does not exist, so that no id can break anything.
     nobody: Cell,
     now: Moment,
@@ -111,6 +117,10 @@ pub struct Engine {
     errand_timers: Timers,
     /// Units with which a request has begun that has not touched them yet.
     claims: BTreeMap<UnitId, RequestId>,
+    /// The sync that is on its way, until its definitions hold.
+    syncing: Option<RequestId>,
+    /// Units that a boot by the present files would start.
+    boot: Vec<UnitName>,
     /// Stops that wait until the units are free.
     postponed: Vec<(RequestId, Request)>,
     transactions: BTreeMap<RequestId, Transaction>,
@@ -144,8 +154,9 @@ pub struct Tally {
 impl Engine {
     /// An engine for these units; a unit's place in `entries` is its [`UnitId`]. Nothing is started yet.
     pub fn new(entries: Vec<Entry>, options: Options) -> Engine {
+        let entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
         let (graph, defects) = Graph::new(&entries);
-        let mut cells: Box<[Cell]> = entries.into_iter().map(cell_of).collect();
+        let mut cells: Vec<Cell> = entries.into_iter().flatten().map(cell_of).collect();
         for defect in defects {
             if let Some(cell) = cells.get_mut(defect.unit.index()) {
                 cell.state = state::State::Failed;
@@ -162,6 +173,8 @@ impl Engine {
             options,
             graph,
             cells,
+            free: Vec::new(),
+            departed: Vec::new(),
             nobody: Cell::new(Body::Nobody),
             now: Moment::default(),
             effects: Vec::new(),
@@ -171,6 +184,8 @@ impl Engine {
             errands: BTreeMap::new(),
             errand_timers: Timers::default(),
             claims: BTreeMap::new(),
+            syncing: None,
+            boot: Vec::new(),
             postponed: Vec::new(),
             transactions: BTreeMap::new(),
             ripe: VecDeque::new(),
@@ -190,6 +205,7 @@ impl Engine {
     /// come, there is nothing to do.
     pub fn step(&mut self, now: Moment, event: Event, effects: &mut Vec<Effect>) {
         self.now = now.max(self.now);
+        self.clear_places();
         std::mem::swap(&mut self.effects, effects);
         self.take_in(event);
         self.settle();

@@ -1,13 +1,15 @@
 //! What a request would do, without doing it. The transaction begins from the same plan.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use crate::model::UnitName;
+use crate::model::{Unit, UnitName};
 
 use super::Engine;
 use super::effect::Reason;
 use super::event::{Gate, Request, RestartHow, UnitId};
 use super::failure::Refusal;
+use super::graph::Graph;
 use super::pre_stop::hooks_before;
 use super::scope::{StartScope, unique};
 
@@ -78,7 +80,7 @@ impl Engine {
                 let reloads = units.iter().filter_map(|unit| self.unit_name(*unit)).collect();
                 Ok(Plan { tests: self.plan_tests(&units, *gate), reloads, ..Plan::default() })
             }
-            Request::Sync { .. } => Err(Refusal::NotBuilt("sync")),
+            Request::Sync { definitions, gate } => self.plan_sync(definitions, *gate),
             Request::Shutdown(_) => {
                 let all: Vec<UnitId> = self.ids().collect();
                 Ok(self.plan_stop(&all, Reason::Shutdown))
@@ -96,7 +98,7 @@ impl Engine {
         }
     }
 
-    fn plan_stop(&self, units: &[UnitId], reason: Reason) -> Plan {
+    pub(super) fn plan_stop(&self, units: &[UnitId], reason: Reason) -> Plan {
         let active: Vec<UnitId> =
             units.iter().copied().filter(|unit| !self.cell(*unit).standing.down).collect();
         let mut plan = Plan { stops: self.in_start_order(&active), ..Plan::default() };
@@ -109,14 +111,25 @@ impl Engine {
     }
 
     fn plan_tests(&self, units: &[UnitId], gate: Gate) -> Vec<(UnitName, Testing)> {
+        self.plan_tests_of(units, gate, |unit| self.cell(unit).unit())
+    }
+
+    /// As they would be tested by these definitions.
+    pub(super) fn plan_tests_of<'a>(
+        &self,
+        units: &[UnitId],
+        gate: Gate,
+        definition: impl Fn(UnitId) -> Option<&'a Rc<Unit>>,
+    ) -> Vec<(UnitName, Testing)> {
         let planned = |unit: &UnitId| {
-            let program = self.cell(*unit).program()?;
+            let unit = definition(*unit)?;
+            let program = unit.program()?;
             let testing = match (gate, &program.configtest) {
                 (Gate::Skipped, Some(_)) => Testing::Skipped,
                 (Gate::Enforced, Some(_)) => Testing::Enforced,
                 (_, None) => Testing::Untested,
             };
-            Some((self.unit_name(*unit)?, testing))
+            Some((unit.name.clone(), testing))
         };
         units.iter().filter_map(planned).collect()
     }
@@ -127,22 +140,31 @@ impl Engine {
         cell.unit().is_some() && !cell.standing.satisfied
     }
 
-    /// Each after what it needs, wants and comes after; by name where that says nothing.
     fn in_start_order(&self, units: &[UnitId]) -> Vec<UnitName> {
+        self.in_order(units, &self.graph, |unit| self.unit_name(*unit))
+    }
+
+    /// Each after what it needs, wants and comes after; by name where that says nothing.
+    pub(super) fn in_order(
+        &self,
+        units: &[UnitId],
+        graph: &Graph,
+        name: impl Fn(&UnitId) -> Option<UnitName>,
+    ) -> Vec<UnitName> {
         let members: BTreeSet<UnitId> = units.iter().copied().collect();
         let earlier = |unit: UnitId| {
-            let edges = self.graph.outgoing(unit).iter();
+            let edges = graph.outgoing(unit).iter();
             edges.map(|edge| edge.unit).filter(|other| members.contains(other))
         };
         let mut missing: BTreeMap<UnitId, usize> =
             members.iter().map(|unit| (*unit, earlier(*unit).count())).collect();
-        let named = |unit: &UnitId| Some((self.unit_name(*unit)?, *unit));
+        let named = |unit: &UnitId| Some((name(unit)?, *unit));
         let mut free: BTreeSet<(UnitName, UnitId)> =
             missing.iter().filter(|(_, n)| **n == 0).filter_map(|(unit, _)| named(unit)).collect();
         let mut order = Vec::new();
         while let Some((name, unit)) = free.pop_first() {
             order.push(name);
-            for edge in self.graph.incoming(unit) {
+            for edge in graph.incoming(unit) {
                 let Some(n_missing) = missing.get_mut(&edge.unit) else { continue };
                 *n_missing = n_missing.saturating_sub(1);
                 if *n_missing == 0 {

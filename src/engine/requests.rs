@@ -30,7 +30,10 @@ impl Engine {
         let outcome = match request {
             Request::Shutdown(how) => Some(self.shut_down(how)),
             _ if self.closing.is_some() => Some(Outcome::Refused(Refusal::ShuttingDown)),
-            Request::Boot { units } => self.start(id, &units, Strictness::Lenient),
+            Request::Boot { units } => {
+                self.boot = units.iter().filter_map(|unit| self.unit_name(*unit)).collect();
+                self.start(id, &units, Strictness::Lenient)
+            }
             Request::Start { units } => self.start(id, &units, Strictness::Strict),
             Request::Stop { units, dependents } => self.stop(id, units, dependents),
             Request::Restart { how: RestartHow::Rolling, .. } => {
@@ -38,7 +41,7 @@ impl Engine {
             }
             Request::Restart { units, gate, how: RestartHow::Together } => self.restart(id, units, gate),
             Request::Reload { units, gate } => self.reload(id, units, gate),
-            Request::Sync { .. } => not_built("sync"),
+            Request::Sync { definitions, gate } => self.sync(id, definitions, gate),
             Request::Abandon { request } => Some(self.abandon(request)),
             Request::Reset { units } => Some(self.reset(&units)),
             Request::Signal { units, signal } => Some(self.signal(&units, signal)),
@@ -79,7 +82,7 @@ impl Engine {
         self.conclude(id, Outcome::Failed { unit, failure, retry_in: None });
     }
 
-    fn wish_up(&mut self, id: RequestId, scope: &StartScope, named: &[UnitId], reason: Reason) {
+    pub(super) fn wish_up(&mut self, id: RequestId, scope: &StartScope, named: &[UnitId], reason: Reason) {
         for unit in scope.hard.iter().chain(&scope.soft).copied() {
             self.tally.work += 1;
             let cell = self.cell(unit);

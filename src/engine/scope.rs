@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use super::Engine;
 use super::event::{Dependents, UnitId};
 use super::failure::{Failure, Refusal};
-use super::graph::EdgeKind;
+use super::graph::{EdgeKind, Graph};
 use super::state::State;
 
 /// What a start touches.
@@ -75,12 +75,22 @@ impl Engine {
         RestartScope { stops, start: self.start_scope(units) }
     }
 
-    /// Appends to `units` all that can be reached from them by edges of these kinds.
     fn follow(&self, units: &mut Vec<UnitId>, seen: &mut BTreeSet<UnitId>, kinds: &[EdgeKind]) {
+        self.follow_in(&self.graph, units, seen, kinds);
+    }
+
+    /// Appends to `units` all that can be reached from them by edges of these kinds.
+    pub(super) fn follow_in(
+        &self,
+        graph: &Graph,
+        units: &mut Vec<UnitId>,
+        seen: &mut BTreeSet<UnitId>,
+        kinds: &[EdgeKind],
+    ) {
         let mut next = 0;
         while let Some(unit) = units.get(next).copied() {
             next += 1;
-            let edges = self.graph.outgoing(unit);
+            let edges = graph.outgoing(unit);
             self.look(edges.len());
             for edge in edges {
                 if kinds.contains(&edge.kind) && seen.insert(edge.unit) {
@@ -90,13 +100,17 @@ impl Engine {
         }
     }
 
-    /// Appends the units that are up and need these, and those that need them.
     pub(super) fn follow_dependents(&self, units: &mut Vec<UnitId>) {
+        self.follow_dependents_in(&self.graph, units);
+    }
+
+    /// Appends the units that are up and need these, and those that need them.
+    pub(super) fn follow_dependents_in(&self, graph: &Graph, units: &mut Vec<UnitId>) {
         let mut seen: BTreeSet<UnitId> = units.iter().copied().collect();
         let mut next = 0;
         while let Some(unit) = units.get(next).copied() {
             next += 1;
-            let edges = self.graph.incoming(unit);
+            let edges = graph.incoming(unit);
             self.look(edges.len());
             for edge in edges {
                 if edge.kind == EdgeKind::Needs && self.cell(edge.unit).is_live() && seen.insert(edge.unit) {

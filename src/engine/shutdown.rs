@@ -180,7 +180,7 @@ impl Engine {
             closing.stage = Stage::Units;
             closing.until = closing.end - share.saturating_mul(2);
         }
-        for unit in self.ids() {
+        for unit in (0..self.cells.len()).map(UnitId::from_index) {
             self.end_hooks(unit);
             self.look_at(unit);
         }

@@ -12,6 +12,8 @@
 //! A transaction that was answered early, because an attempt failed or another wish displaced it, still
 //! carries its stops to their end, so that nothing is left half restarted.
 
+use std::rc::Rc;
+
 use super::Engine;
 use super::effect::Effect;
 use super::event::{RequestId, UnitId};
@@ -19,6 +21,7 @@ use super::failure::Outcome;
 use super::gate::Gated;
 use super::progress::{Progress, TransactionPhase};
 use super::state::Wanted;
+use super::sync::Sync;
 
 /// A request that is not over.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(super) struct Transaction {
     /// How many of the present step's units are missing.
     pub(super) remaining: u32,
     pub(super) answer: Answer,
+    /// The definitions that hold once all of `to_stop` are down, and the units that have to be up then.
+    pub(super) sync: Option<(Rc<Sync>, Vec<UnitId>)>,
     /// What it needs to know as long as nothing was touched.
     pub(super) gated: Option<Box<Gated>>,
 }
@@ -50,6 +55,7 @@ impl Transaction {
             tested: Vec::new(),
             remaining: 0,
             answer: Answer::Owed,
+            sync: None,
             gated: None,
         }
     }
@@ -168,7 +174,14 @@ impl Engine {
         transaction.step = Step::Starting;
         let (answer, to_stop, tested) =
             (transaction.answer, transaction.to_stop.clone(), transaction.tested.clone());
+        let sync = transaction.sync.take();
         self.tell(id, Progress::Phase(TransactionPhase::Starting));
+        if let Some((sync, named)) = sync {
+            let to_start = self.finish_sync(id, &sync, &named);
+            if let Some(transaction) = self.transactions.get_mut(&id) {
+                transaction.to_start = to_start;
+            }
+        }
         for unit in tested {
             self.cell_mut(unit).tested = true;
         }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::model::{Moment, Pid, Unit};
 
-use super::cell::{Cell, LastEnd};
+use super::cell::{Body, Cell, LastEnd};
 use super::event::UnitId;
 use super::failure::Failure;
 use super::graph::EdgeKind;
@@ -120,17 +120,20 @@ impl<'a> View<'a> {
 impl Engine {
     /// How many units there are.
     pub fn len(&self) -> usize {
-        self.cells.len()
+        self.cells.len() - self.free.len() - self.departed.len()
     }
 
     /// True without units.
     pub fn is_empty(&self) -> bool {
-        self.cells.is_empty()
+        self.len() == 0
     }
 
     /// All units, in the order of their places.
-    pub fn ids(&self) -> impl Iterator<Item = UnitId> + use<> {
-        (0..self.cells.len()).map(UnitId::from_index)
+    pub fn ids(&self) -> impl Iterator<Item = UnitId> + '_ {
+        let places = self.cells.iter().enumerate();
+        places
+            .filter(|(_, cell)| !cell.departed && !matches!(cell.body, Body::Nobody))
+            .map(|(index, _)| UnitId::from_index(index))
     }
 
     /// All units, in the order of their names.

@@ -13,6 +13,7 @@ mod reload;
 mod requests;
 mod restarts;
 mod shutdown;
+mod sync;
 mod up;
 
 use std::collections::BTreeMap;
@@ -20,11 +21,12 @@ use std::time::Duration;
 
 use crate::engine::fixture::{self, Draft};
 use crate::engine::{
-    Cause, Complaint, Dependents, Effect, Engine, Event, Finding, Gate, HookNews, Options, Outcome, Phase,
-    Progress, Purpose, Refusal, Request, RequestId, RestartHow, Role, Scope, Shutdown, Trial, UnitId,
-    Verdict,
+    Cause, Complaint, Definitions, Dependents, Effect, Engine, Event, Finding, Gate, HookNews, Options,
+    Outcome, Phase, Progress, Purpose, Refusal, Request, RequestId, RestartHow, Role, Scope, Shutdown, Trial,
+    UnitId, Verdict,
 };
 use crate::model::spawn;
+use crate::model::unit::Entry;
 use crate::model::{ExecStage, ExitStatus, Moment, Number, Pid, Signal, SpawnError};
 
 /// How the stage answers an order.
@@ -66,6 +68,16 @@ pub(super) fn stage(drafts: Vec<Draft>) -> Stage {
     }
 }
 
+/// What the files say: these units, all of them to be started at boot.
+pub(super) fn definitions(drafts: Vec<Draft>) -> Definitions {
+    let good = |entry| match entry {
+        Entry::Unit(unit) => Some(unit),
+        Entry::Broken { .. } => None,
+    };
+    let units: Vec<_> = fixture::entries(drafts).into_iter().filter_map(good).collect();
+    Definitions { boot: units.iter().map(|unit| unit.name.clone()).collect(), units }
+}
+
 impl Stage {
     pub(super) fn id(&self, name: &str) -> UnitId {
         self.engine.find(name).unwrap_or_else(|| panic!("no unit {name}"))
@@ -104,9 +116,8 @@ impl Stage {
         }
         self.log.extend(self.words(&effect));
         match effect {
-            Effect::Inspect { unit, purpose, .. } if self.inspections == Answer::Promptly => {
-                let hooks =
-                    self.engine.unit(unit).unit().and_then(|u| u.program().map(|p| p.hooks.prepare.len()));
+            Effect::Inspect { unit, spec, purpose } if self.inspections == Answer::Promptly => {
+                let hooks = spec.program().map(|program| program.hooks.prepare.len());
                 let prepare = vec![true; hooks.unwrap_or(0)];
                 Some(Event::Inspected { unit, purpose, finding: Finding::Met { prepare } })
             }
@@ -131,11 +142,11 @@ impl Stage {
         let name = |unit: &UnitId| self.engine.unit(*unit).name().to_owned();
         Some(match effect {
             Effect::Changed { .. } | Effect::Progress { .. } => return None,
-            Effect::Inspect { unit, purpose: Purpose::Start, .. } => format!("inspect {}", name(unit)),
-            Effect::Inspect { unit, purpose: Purpose::Trial, .. } => {
-                format!("inspect {} for trial", name(unit))
+            Effect::Inspect { spec, purpose: Purpose::Start, .. } => format!("inspect {}", spec.name),
+            Effect::Inspect { spec, purpose: Purpose::Trial, .. } => {
+                format!("inspect {} for trial", spec.name)
             }
-            Effect::Spawn { unit, role, .. } => format!("spawn {} {}", name(unit), short(*role)),
+            Effect::Spawn { spec, role, .. } => format!("spawn {} {}", spec.name, short(*role)),
             Effect::AwaitReadiness { unit } => format!("await {}", name(unit)),
             Effect::AwaitPidFile { unit } => format!("await-pid-file {}", name(unit)),
             Effect::ForgetReadiness { unit } => format!("forget {}", name(unit)),
@@ -220,6 +231,12 @@ impl Stage {
             gate: Gate::Enforced,
             how: RestartHow::Together,
         })
+    }
+
+    /// The unit files say this now, and a boot would start all of them.
+    pub(super) fn sync(&mut self, drafts: Vec<Draft>) -> Vec<String> {
+        let definitions = definitions(drafts);
+        self.request(Request::Sync { definitions, gate: Gate::Enforced })
     }
 
     pub(super) fn reset(&mut self, names: &str) -> Vec<String> {

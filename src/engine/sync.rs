@@ -1,0 +1,220 @@
+//! Going over to new unit files: what is new starts, what is gone stops, what changed restarts, all else stays.
+//!
+//! ```text
+//!   gate ─▶ added, amended hold ─▶ Stopping ─▶ replaced, removed hold ─▶ Starting
+//!    │       (old edges of what                  (all is as the files say)
+//!    │        has to go still order its stop)
+//!    └─ refused, given up: nothing was touched, the old definitions hold
+//! ```
+//!
+//! A unit is told to stop by the definition that it was started with, and tested and started by the new one.
+
+use std::collections::BTreeSet;
+
+use std::rc::Rc;
+
+use crate::model::unit::Entry;
+use crate::model::{Unit, UnitName};
+
+use super::Engine;
+use super::cell::Body;
+use super::difference::Difference;
+use super::effect::Reason;
+use super::event::{Definitions, Gate, RequestId, UnitId};
+use super::exchange::entry_of;
+use super::failure::{Outcome, Refusal};
+use super::gate::Wish;
+use super::graph::{EdgeKind, Graph};
+use super::plan::Plan;
+use super::progress::{Progress, TransactionPhase};
+use super::scope::unique;
+use super::state::{State, Wanted};
+use super::transaction::{Step, Transaction};
+
+/// A sync on its way.
+#[derive(Debug)]
+pub(super) struct Sync {
+    difference: Difference,
+    /// Units that a boot would start.
+    boot: Vec<UnitName>,
+    /// The places that the added units get.
+    places: Vec<UnitId>,
+}
+
+/// What a sync touches.
+struct SyncScope {
+    /// What goes down: for good, or to come up again.
+    stops: Vec<UnitId>,
+    /// What has to be up in the end.
+    named: Vec<UnitId>,
+    /// What comes up.
+    starts: Vec<UnitId>,
+    /// What is tried before.
+    tests: Vec<UnitId>,
+}
+
+impl Sync {
+    /// By which definition a unit is tested and started, where it is another one than it has.
+    pub(super) fn definition(&self, unit: UnitId) -> Option<&Rc<Unit>> {
+        let mut added = self.places.iter().zip(&self.difference.added);
+        let added = added.find(|(place, _)| **place == unit).map(|(_, new)| new);
+        added.or_else(|| self.difference.definition(unit))
+    }
+}
+
+impl Engine {
+    /// Takes up a sync.
+    pub(super) fn sync(&mut self, id: RequestId, definitions: Definitions, gate: Gate) -> Option<Outcome> {
+        let sync = self.compare(definitions);
+        let scope = self.sync_scope(&sync);
+        if let Some(refusal) = self.refuses_sync(&scope) {
+            return Some(Outcome::Refused(refusal));
+        }
+        if sync.difference.is_empty() && scope.named.is_empty() {
+            self.boot = sync.boot;
+            return Some(Outcome::Done);
+        }
+        self.syncing = Some(id);
+        let wish = Wish::Sync { sync: Rc::new(sync) };
+        self.begin_gated(id, wish, gate, (scope.tests, scope.stops));
+        None
+    }
+
+    /// What a sync would do now.
+    pub(super) fn plan_sync(&self, definitions: &Definitions, gate: Gate) -> Result<Plan, Refusal> {
+        let sync = self.compare(definitions.clone());
+        let scope = self.sync_scope(&sync);
+        self.refuses_sync(&scope).map_or(Ok(()), Err)?;
+        let named = |unit: &UnitId| match sync.definition(*unit) {
+            Some(new) => Some(new.name.clone()),
+            None => self.unit_name(*unit),
+        };
+        let definition = |unit: UnitId| sync.definition(unit).or_else(|| self.cell(unit).unit());
+        let amended = sync.difference.amended.iter().map(|(unit, _)| *unit);
+        Ok(Plan {
+            tests: self.plan_tests_of(&scope.tests, gate, definition),
+            starts: self.in_order(&scope.starts, &self.graph_with(&sync.difference), named),
+            in_place: amended
+                .filter(|unit| !scope.stops.contains(unit))
+                .filter_map(|unit| named(&unit))
+                .collect(),
+            added: sync.difference.added.iter().map(|unit| unit.name.clone()).collect(),
+            removed: sync.difference.removed.iter().filter_map(named).collect(),
+            ..self.plan_stop(&scope.stops, Reason::Restart)
+        })
+    }
+
+    fn compare(&self, definitions: Definitions) -> Sync {
+        let difference = self.difference(&definitions.units);
+        let places = self.promised_places(difference.added.len());
+        Sync { difference, boot: definitions.boot, places }
+    }
+
+    fn refuses_sync(&self, scope: &SyncScope) -> Option<Refusal> {
+        if self.syncing.is_some() {
+            return Some(Refusal::SyncRunning);
+        }
+        self.busy(scope.stops.iter().chain(&scope.starts).copied())
+    }
+
+    fn sync_scope(&self, sync: &Sync) -> SyncScope {
+        let Sync { difference, boot, places } = sync;
+        let removed: BTreeSet<UnitId> = difference.removed.iter().copied().collect();
+        let changed = || difference.replaced.iter().map(|(unit, _)| *unit);
+        let runs = |unit: &UnitId| !self.cell(*unit).standing.down;
+        let mut stops: Vec<UnitId> = removed.iter().copied().chain(changed()).filter(runs).collect();
+        self.follow_dependents_in(&self.graph_with(&difference.at_first()), &mut stops);
+
+        let at_boot: BTreeSet<&UnitName> = boot.iter().collect();
+        let before: BTreeSet<&UnitName> = self.boot.iter().collect();
+        let is_wished = |unit: &UnitId| self.cell(*unit).wanted == Wanted::Up;
+        let mended =
+            |unit: &UnitId| matches!(&self.cell(*unit).body, Body::Broken(name) if at_boot.contains(name));
+        let has_failed = |unit: &UnitId| is_wished(unit) && self.cell(*unit).state == State::Failed;
+        let added = places.iter().zip(&difference.added);
+        let new_at_boot = boot.iter().filter(|name| !before.contains(name));
+        let mut named: Vec<UnitId> = changed().filter(|unit| is_wished(unit) || mended(unit)).collect();
+        named.extend(difference.amended.iter().map(|(unit, _)| *unit).filter(has_failed));
+        named.extend(stops.iter().filter(|unit| is_wished(unit) && !removed.contains(unit)));
+        named.extend(added.filter(|(_, new)| at_boot.contains(&new.name)).map(|(place, _)| *place));
+        named.extend(new_at_boot.filter_map(|name| self.find(name.as_str())).filter(|unit| !is_wished(unit)));
+        let named = unique(&named);
+
+        let graph = self.graph_with(difference);
+        let mut starts = named.clone();
+        let mut seen: BTreeSet<UnitId> = named.iter().copied().collect();
+        self.follow_in(&graph, &mut starts, &mut seen, &[EdgeKind::Needs, EdgeKind::Wants]);
+        starts.retain(|unit| stops.contains(unit) || !self.cell(*unit).standing.satisfied);
+        let again = stops.iter().filter(|unit| !removed.contains(unit)).copied();
+        let tests: Vec<UnitId> = again.chain(starts.iter().copied()).collect();
+        SyncScope { tests: unique(&tests), stops, named, starts }
+    }
+
+    /// The graph as it will be.
+    fn graph_with(&self, difference: &Difference) -> Graph {
+        let mut entries: Vec<Option<Entry>> = self.cells.iter().map(entry_of).collect();
+        let mut set = |unit: UnitId, entry: Option<Entry>| {
+            if entries.len() <= unit.index() {
+                entries.resize(unit.index() + 1, None);
+            }
+            if let Some(place) = entries.get_mut(unit.index()) {
+                *place = entry;
+            }
+        };
+        for unit in &difference.removed {
+            set(*unit, None);
+        }
+        for (unit, new) in difference.replaced.iter().chain(&difference.amended) {
+            set(*unit, Some(Entry::Unit(new.clone())));
+        }
+        let places = self.promised_places(difference.added.len());
+        for (unit, new) in places.into_iter().zip(&difference.added) {
+            set(unit, Some(Entry::Unit(new.clone())));
+        }
+        Graph::new(&entries).0
+    }
+
+    /// Tests and hooks are through: what has to go goes down.
+    pub(super) fn sync_now(&mut self, id: RequestId, sync: Rc<Sync>, tested: Vec<UnitId>) {
+        let SyncScope { stops, named, .. } = self.sync_scope(&sync);
+        self.exchange(sync.difference.at_first());
+        self.boot.clone_from(&sync.boot);
+        self.tell(id, Progress::Phase(TransactionPhase::Stopping));
+        let removed: BTreeSet<UnitId> = sync.difference.removed.iter().copied().collect();
+        for unit in stops.iter().copied() {
+            self.displace(unit, if removed.contains(&unit) { Wanted::Down } else { Wanted::Up }, id);
+            let cell = self.cell_mut(unit);
+            cell.holds += 1;
+            cell.reason = Reason::Restart;
+            if removed.contains(&unit) {
+                cell.wanted = Wanted::Down;
+            }
+            self.refresh(unit);
+            self.look_at(unit);
+        }
+        let transaction = Transaction {
+            to_stop: stops,
+            tested,
+            sync: Some((sync, named)),
+            ..Transaction::new(Wanted::Up, Step::Stopping)
+        };
+        self.begin_transaction(id, transaction);
+    }
+
+    /// All that goes or changes is down: the new definitions hold. Answers what has to come up.
+    pub(super) fn finish_sync(&mut self, id: RequestId, sync: &Sync, named: &[UnitId]) -> Vec<UnitId> {
+        self.exchange(sync.difference.at_last());
+        self.syncing = None;
+        let scope = self.start_scope(named);
+        self.wish_up(id, &scope, named, Reason::Start);
+        for unit in &scope.hard {
+            self.cell_mut(*unit).requests.push((id, Step::Starting));
+        }
+        scope.hard
+    }
+
+    /// New definitions are about to hold: nothing may be added to the old ones.
+    pub fn is_syncing(&self) -> bool {
+        self.syncing.is_some()
+    }
+}
