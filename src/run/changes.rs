@@ -9,15 +9,16 @@
 use crate::control::error::MethodError;
 use crate::control::method::{Method, ShutdownKind};
 use crate::control::server::{Call, Cancelled};
-use crate::control::wire::Report;
+use crate::control::wire::{PlanReport, Report};
 use crate::engine::{
     Dependents, Event, Gate, Outcome, Progress, Request, RequestId, RestartHow, Shutdown, UnitId,
 };
 
-use super::Init;
+use super::definitions::{Unfit, definitions, done_in_words};
 use super::progress::progress;
 use super::report::{plan_report, refused_plan};
 use super::requests::{Pending, Wish};
+use super::{Init, load};
 
 impl Init {
     pub(super) fn change(&mut self, call: &Call) -> Result<(), MethodError> {
@@ -25,7 +26,18 @@ impl Init {
             Method::Shutdown { how } => self.shut_down_for(call, *how),
             Method::Plan { change } => self.plan(call, change)?,
             method => {
-                let wish = self.wish(method)?;
+                let wish = match self.wish(method) {
+                    Ok(wish) => wish,
+                    Err(NoWish::Call(error)) => return Err(error),
+                    Err(NoWish::Files(Unfit { message, diagnostics })) => {
+                        let outcome = "refused".to_owned();
+                        self.reply(
+                            call.connection,
+                            &Report { outcome, message, diagnostics, ..Report::default() },
+                        );
+                        return Ok(());
+                    }
+                };
                 if method.skips_configtest() {
                     self.say(&format!(
                         "{}: no configtest is run, as {} wished",
@@ -40,7 +52,7 @@ impl Init {
     }
 
     /// What a call wishes of the engine.
-    fn wish(&mut self, method: &Method) -> Result<Wish, MethodError> {
+    fn wish(&mut self, method: &Method) -> Result<Wish, NoWish> {
         let (request, done): (_, &str) = match method {
             Method::Start { units, .. } => {
                 (Request::Start { units: self.select_or_find_new(units)? }, "started")
@@ -61,17 +73,17 @@ impl Init {
             Method::Signal { units, signal } => {
                 (Request::Signal { units: self.select(units)?, signal: *signal }, "signalled")
             }
+            Method::Sync { skip_configtest, .. } => return self.sync(gate(*skip_configtest)),
             Method::Status
             | Method::List { .. }
             | Method::Show { .. }
             | Method::Why { .. }
             | Method::Events
-            | Method::Sync { .. }
             | Method::Scale { .. }
             | Method::Abandon
             | Method::Plan { .. }
             | Method::Shutdown { .. } => {
-                return Err(MethodError::MethodNotImplemented(method.name().to_owned()));
+                return Err(MethodError::MethodNotImplemented(method.name().to_owned()).into());
             }
         };
         let units = self.named(&request);
@@ -83,6 +95,18 @@ impl Init {
             }
             request => Wish { request, units, done: done.to_owned() },
         })
+    }
+
+    /// The files as they are now. What starts of them is what is shown when it is done.
+    fn sync(&mut self, gate: Gate) -> Result<Wish, NoWish> {
+        let definitions = definitions(load::load(&self.paths)).map_err(NoWish::Files)?;
+        let request = Request::Sync { definitions, gate };
+        let (units, done) = match self.engine.plan(&request) {
+            Ok(plan) if plan.starts.is_empty() => (Vec::new(), done_in_words(&plan)),
+            Ok(plan) => (plan.starts.iter().map(|unit| unit.to_string()).collect(), "in sync".to_owned()),
+            Err(_) => (Vec::new(), String::new()), // The request itself is refused as well, and says why.
+        };
+        Ok(Wish { request, units, done })
     }
 
     fn named(&self, request: &Request) -> Vec<String> {
@@ -118,10 +142,15 @@ impl Init {
     }
 
     fn plan(&mut self, call: &Call, change: &Method) -> Result<(), MethodError> {
-        let wish = self.wish(change)?;
-        let report = match self.engine.plan(&wish.request) {
-            Ok(plan) => plan_report(&self.engine, &wish.request, &plan),
-            Err(refusal) => refused_plan(&self.engine, &refusal),
+        let report = match self.wish(change) {
+            Ok(wish) => match self.engine.plan(&wish.request) {
+                Ok(plan) => plan_report(&self.engine, &wish.request, &plan),
+                Err(refusal) => refused_plan(&self.engine, &refusal),
+            },
+            Err(NoWish::Call(error)) => return Err(error),
+            Err(NoWish::Files(Unfit { message, diagnostics })) => {
+                PlanReport { outcome: "refused".to_owned(), message, diagnostics, ..PlanReport::default() }
+            }
         };
         self.reply(call.connection, &report);
         Ok(())
@@ -173,6 +202,20 @@ impl Init {
             ..Pending::default()
         };
         self.answer_pending(begun, Outcome::Done);
+    }
+}
+
+/// Why a call comes to no request.
+enum NoWish {
+    /// The call is wrong.
+    Call(MethodError),
+    /// The unit files are.
+    Files(Unfit),
+}
+
+impl From<MethodError> for NoWish {
+    fn from(error: MethodError) -> NoWish {
+        NoWish::Call(error)
     }
 }
 

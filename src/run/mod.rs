@@ -13,6 +13,7 @@ pub mod capture;
 mod changes;
 pub mod children;
 mod deferrals;
+pub mod definitions;
 pub mod directory;
 mod disk;
 pub mod ending;

@@ -64,6 +64,13 @@ with client.open("sexton.Manager") as manager:
     assert names == ["store", "web"], names
     why = manager.Why(unit="web")
     assert why, why
+    plan = manager.Plan(action="restart", units=["store"])
+    assert plan["outcome"] in ("planned", "refused"), plan
+    answers = list(manager.Restart(units=["store"], _more=True))
+    report = answers[-1]
+    assert report["outcome"] == "done" and "progress" not in report, report
+    assert all(answer["progress"]["about"] for answer in answers[:-1]), answers
+    manager.Abandon()
     try:
         manager.Stop(units=["no-such-unit"])
     except varlink.VarlinkError as error:
