@@ -21,7 +21,7 @@ pub fn change(
     next: impl Fn() -> Option<Duration>,
 ) -> Option<String> {
     let reason = reason.unwrap_or("no reason is known");
-    let wait = || next().map(|wait| format!(" in {}", Spoken(wait))).unwrap_or_default();
+    let wait = |lead: &str| next().map(|wait| format!("{lead} in {}", Spoken(wait))).unwrap_or_default();
     match (from, to) {
         (_, Phase::Ready) => Some(match main_pid {
             Some(pid) => format!("{name} is ready (pid {pid})"),
@@ -29,8 +29,10 @@ pub fn change(
         }),
         (_, Phase::Done) => Some(format!("{name} is done")),
         (_, Phase::Failed) => Some(format!("{name} failed: {reason}")),
-        (_, Phase::Backoff) => Some(format!("{name} failed: {reason}; it will be started again{}", wait())),
-        (_, Phase::Deferred) => Some(format!("{name}: {reason}; trying again{} until it can", wait())),
+        (_, Phase::Backoff) => Some(format!("{name} failed: {reason}; it will be started again{}", wait(""))),
+        (_, Phase::Deferred) => {
+            Some(format!("{name}: {reason}; trying again until it can{}", wait(", next")))
+        }
         (_, Phase::Killing) => Some(format!("{name} did not stop in time and is killed")),
         (Phase::Waiting | Phase::Backoff | Phase::Failed | Phase::Done | Phase::Skipped, Phase::Stopped) => {
             None
@@ -67,7 +69,7 @@ mod tests {
         assert_eq!(line(Phase::CleaningUp, Phase::Stopped).unwrap(), "web has stopped");
         assert_eq!(
             line(Phase::Preparing, Phase::Deferred).unwrap(),
-            "web: exited with code 1; trying again in 300 ms until it can"
+            "web: exited with code 1; trying again until it can, next in 300 ms"
         );
         let unknown = change("web", Phase::CleaningUp, Phase::Backoff, None, None, || None);
         assert_eq!(unknown.unwrap(), "web failed: no reason is known; it will be started again");
