@@ -213,8 +213,6 @@ pub enum Refusal {
     },
     /// A sync is on its way.
     SyncRunning,
-    /// This sexton cannot do it yet.
-    NotBuilt(&'static str),
     /// There is no process to send a signal to.
     NoProcess {
         /// Which unit.
@@ -261,7 +259,6 @@ impl Refusal {
                 format!("request {} is busy with {} and has not stopped it yet", by.0, name(*unit))
             }
             Refusal::SyncRunning => "a sync is on its way".to_owned(),
-            Refusal::NotBuilt(what) => format!("this sexton cannot {what} yet"),
             Refusal::NoProcess { unit } => format!("{} has no process to send a signal to", name(*unit)),
             Refusal::ShuttingDown => "sexton is shutting down".to_owned(),
         }
@@ -379,7 +376,6 @@ mod tests {
                 "request 7 is busy with u1 and has not stopped it yet",
             ),
             (Refusal::SyncRunning, "a sync is on its way"),
-            (Refusal::NotBuilt("sync"), "this sexton cannot sync yet"),
             (Refusal::NoProcess { unit }, "u1 has no process to send a signal to"),
             (Refusal::ShuttingDown, "sexton is shutting down"),
         ];

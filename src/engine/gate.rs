@@ -37,6 +37,7 @@ pub(super) enum Wish {
     Restart { units: Vec<UnitId> },
     Reload { units: Vec<UnitId> },
     Sync { sync: Rc<Sync> },
+    Roll { units: Vec<UnitId> },
 }
 
 /// What such a transaction has to know until it goes.
@@ -66,7 +67,7 @@ impl Wish {
     fn reason(&self) -> Reason {
         match self {
             Wish::Stop { .. } => Reason::Stop,
-            Wish::Restart { .. } | Wish::Sync { .. } => Reason::Restart,
+            Wish::Restart { .. } | Wish::Sync { .. } | Wish::Roll { .. } => Reason::Restart,
             Wish::Reload { .. } => Reason::Reload,
         }
     }
@@ -75,14 +76,14 @@ impl Wish {
     fn definition(&self, unit: UnitId) -> Option<&Rc<Unit>> {
         match self {
             Wish::Sync { sync } => sync.definition(unit),
-            Wish::Stop { .. } | Wish::Restart { .. } | Wish::Reload { .. } => None,
+            Wish::Stop { .. } | Wish::Restart { .. } | Wish::Reload { .. } | Wish::Roll { .. } => None,
         }
     }
 
     fn goal(&self) -> Wanted {
         match self {
             Wish::Stop { .. } => Wanted::Down,
-            Wish::Restart { .. } | Wish::Reload { .. } | Wish::Sync { .. } => Wanted::Up,
+            Wish::Restart { .. } | Wish::Reload { .. } | Wish::Sync { .. } | Wish::Roll { .. } => Wanted::Up,
         }
     }
 }
@@ -338,7 +339,7 @@ impl Engine {
             Some(Outcome::Abandoned { .. }) | None => Outcome::Abandoned { undone },
             Some(outcome) => outcome,
         };
-        self.do_this(Effect::Reply { id, outcome });
+        self.reply(id, outcome);
         self.take_up_postponed();
     }
 
@@ -364,7 +365,7 @@ impl Engine {
         let refusal = match &wish {
             Wish::Stop { units, dependents } => self.refuses_stop(units, *dependents),
             Wish::Restart { units } => self.refuses_restart(&self.start_scope(units), units),
-            Wish::Reload { .. } | Wish::Sync { .. } => None,
+            Wish::Reload { .. } | Wish::Sync { .. } | Wish::Roll { .. } => None,
         };
         if let Some(refusal) = refusal {
             return self.give_up(id, Outcome::Refused(refusal));
@@ -377,6 +378,7 @@ impl Engine {
             Wish::Stop { units, dependents } => self.stop_now(id, &units, dependents),
             Wish::Restart { units } => self.restart_now(id, &units, gated.tests),
             Wish::Sync { sync } => self.sync_now(id, sync, gated.tests),
+            Wish::Roll { units } => self.roll_now(id, units, gated.gate),
             Wish::Reload { .. } => {}
         }
         self.take_up_postponed();
@@ -402,7 +404,7 @@ impl Engine {
                 Outcome::Failed { unit, failure, retry_in: None }
             }
         };
-        self.do_this(Effect::Reply { id, outcome });
+        self.reply(id, outcome);
         self.take_up_postponed();
     }
 
@@ -411,7 +413,7 @@ impl Engine {
         if self.claims.is_empty() {
             return None;
         }
-        units.find_map(|unit| self.claims.get(&unit).map(|by| Refusal::Busy { unit, by: *by }))
+        units.find_map(|unit| self.claims.get(&unit).map(|by| Refusal::Busy { unit, by: self.outer(*by) }))
     }
 
     /// A stop of units that other requests have begun with: those that wish them up are given up, and it waits until
@@ -446,9 +448,12 @@ impl Engine {
     /// Nobody waits for this request any longer.
     pub(super) fn abandon(&mut self, id: RequestId) -> Outcome {
         let undone = Vec::new();
+        if self.abandon_roll(id) {
+            return Outcome::Done;
+        }
         if let Some(place) = self.postponed.iter().position(|(other, _)| *other == id) {
             self.postponed.remove(place);
-            self.do_this(Effect::Reply { id, outcome: Outcome::Abandoned { undone } });
+            self.reply(id, Outcome::Abandoned { undone });
         } else if self.transactions.get(&id).is_some_and(|t| t.step.can_be_given_up()) {
             self.give_up(id, Outcome::Abandoned { undone });
         }
@@ -463,11 +468,12 @@ impl Engine {
             let _ = self.leave_gate(id, verdict); // Nobody is answered by it.
         }
         for (id, _) in std::mem::take(&mut self.postponed) {
-            self.do_this(Effect::Reply { id, outcome: Outcome::ShuttingDown });
+            self.reply(id, Outcome::ShuttingDown);
         }
     }
 
     pub(super) fn tell(&mut self, id: RequestId, progress: Progress) {
+        let id = self.outer(id);
         self.do_this(Effect::Progress { id, progress });
     }
 

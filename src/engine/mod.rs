@@ -39,6 +39,7 @@ mod random;
 mod reload;
 mod requests;
 mod resting;
+mod roll;
 #[cfg(test)]
 mod scenarios;
 mod scope;
@@ -79,6 +80,7 @@ use cell::{Body, Cell};
 use errand::{Errand, is_errands};
 use graph::Graph;
 use random::Random;
+use roll::Roll;
 use shutdown::Closing;
 use timers::Timers;
 use transaction::Transaction;
@@ -129,6 +131,13 @@ pub struct Engine {
     /// The same of steps before the stop. They come first: a unit whose own start waited for its trial would
     /// otherwise begin, to be stopped at once.
     ripe_gates: VecDeque<RequestId>,
+    /// Rolling restarts whose units have their turn.
+    rolls: BTreeMap<RequestId, Roll>,
+    /// The requests that they made, each with the roll that did.
+    inner: BTreeMap<RequestId, RequestId>,
+    /// How many of these there were.
+    n_inner: u64,
+    ripe_rolls: VecDeque<RequestId>,
     /// An essential unit that ended for good.
     decided: Option<UnitId>,
     closing: Option<Closing>,
@@ -190,6 +199,10 @@ impl Engine {
             transactions: BTreeMap::new(),
             ripe: VecDeque::new(),
             ripe_gates: VecDeque::new(),
+            rolls: BTreeMap::new(),
+            inner: BTreeMap::new(),
+            n_inner: 0,
+            ripe_rolls: VecDeque::new(),
             decided: None,
             closing: None,
             n_up: 0,
@@ -289,6 +302,8 @@ impl Engine {
                 self.examine(unit);
             } else if let Some(id) = self.ripe.pop_front() {
                 self.advance(id);
+            } else if let Some(id) = self.ripe_rolls.pop_front() {
+                self.roll_on(id);
             } else if let Some(unit) = self.decided.take() {
                 self.essential_ended(unit);
             } else {

@@ -71,9 +71,7 @@ impl Engine {
                     ..self.plan_stop(&scope.stops, Reason::Restart)
                 })
             }
-            Request::Restart { how: RestartHow::Rolling, .. } => {
-                Err(Refusal::NotBuilt("restart one unit after the other"))
-            }
+            Request::Restart { units, gate, how: RestartHow::Rolling } => self.plan_roll(units, *gate),
             Request::Reload { units, gate } => {
                 refused(self.refuses_reload(units))?;
                 let units = unique(units);

@@ -36,9 +36,7 @@ impl Engine {
             }
             Request::Start { units } => self.start(id, &units, Strictness::Strict),
             Request::Stop { units, dependents } => self.stop(id, units, dependents),
-            Request::Restart { how: RestartHow::Rolling, .. } => {
-                not_built("restart one unit after the other")
-            }
+            Request::Restart { units, gate, how: RestartHow::Rolling } => self.roll(id, &units, gate),
             Request::Restart { units, gate, how: RestartHow::Together } => self.restart(id, units, gate),
             Request::Reload { units, gate } => self.reload(id, units, gate),
             Request::Sync { definitions, gate } => self.sync(id, definitions, gate),
@@ -47,7 +45,7 @@ impl Engine {
             Request::Signal { units, signal } => Some(self.signal(&units, signal)),
         };
         if let Some(outcome) = outcome {
-            self.do_this(Effect::Reply { id, outcome });
+            self.reply(id, outcome);
         }
     }
 
@@ -249,8 +247,4 @@ impl Engine {
         }
         Outcome::Done
     }
-}
-
-fn not_built(what: &'static str) -> Option<Outcome> {
-    Some(Outcome::Refused(Refusal::NotBuilt(what)))
 }

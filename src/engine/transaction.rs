@@ -15,7 +15,6 @@
 use std::rc::Rc;
 
 use super::Engine;
-use super::effect::Effect;
 use super::event::{RequestId, UnitId};
 use super::failure::Outcome;
 use super::gate::Gated;
@@ -200,10 +199,10 @@ impl Engine {
     /// Answers a request. A restart that still stops units goes on with that in silence.
     pub(super) fn conclude(&mut self, id: RequestId, outcome: Outcome) {
         let Some(transaction) = self.transactions.get_mut(&id) else { return };
-        if std::mem::replace(&mut transaction.answer, Answer::Given) == Answer::Owed {
-            self.effects.push(Effect::Reply { id, outcome });
-        }
         let holds = transaction.step == Step::Stopping && transaction.goal == Wanted::Up;
+        if std::mem::replace(&mut transaction.answer, Answer::Given) == Answer::Owed {
+            self.reply(id, outcome);
+        }
         if !holds {
             self.leave(id);
         }

@@ -92,9 +92,7 @@ fn subject(refusal: &Refusal) -> Option<UnitId> {
         | Refusal::NotUp { unit }
         | Refusal::Busy { unit, .. }
         | Refusal::NoProcess { unit } => Some(*unit),
-        Refusal::ConfigTest { .. } | Refusal::SyncRunning | Refusal::NotBuilt(_) | Refusal::ShuttingDown => {
-            None
-        }
+        Refusal::ConfigTest { .. } | Refusal::SyncRunning | Refusal::ShuttingDown => None,
     }
 }
 

@@ -12,6 +12,7 @@ mod plans;
 mod reload;
 mod requests;
 mod restarts;
+mod roll;
 mod shutdown;
 mod sync;
 mod up;
@@ -231,6 +232,11 @@ impl Stage {
             gate: Gate::Enforced,
             how: RestartHow::Together,
         })
+    }
+
+    pub(super) fn roll(&mut self, names: &str) -> Vec<String> {
+        let (units, gate, how) = (self.ids(names), Gate::Enforced, RestartHow::Rolling);
+        self.request(Request::Restart { units, gate, how })
     }
 
     /// The unit files say this now, and a boot would start all of them.

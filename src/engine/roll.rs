@@ -1,0 +1,146 @@
+//! A rolling restart: one unit after the other, each up again before the next one goes down.
+//!
+//! ```text
+//!   gate: all are tested ─▶ restart 1st ─ done ─▶ restart 2nd ─ done ─▶ … ─▶ done
+//!                               └─ anything else ───▶ the roll stops; those behind it run on as they are
+//! ```
+//!
+//! A roll makes requests of its own, one a unit, with numbers that nobody outside uses. So each unit is tested, has
+//! its hooks and comes up as in any restart.
+
+use std::collections::VecDeque;
+
+use super::Engine;
+use super::effect::Effect;
+use super::event::{Gate, Request, RequestId, RestartHow, UnitId};
+use super::failure::{Outcome, Refusal};
+use super::gate::Wish;
+use super::plan::Plan;
+use super::progress::{Progress, TransactionPhase};
+use super::scope::unique;
+
+/// A rolling restart on its way.
+#[derive(Debug)]
+pub(super) struct Roll {
+    gate: Gate,
+    done: Vec<UnitId>,
+    /// The unit whose turn it is is the first.
+    left: VecDeque<UnitId>,
+    /// The request for that one.
+    inner: Option<RequestId>,
+    /// What came of it.
+    answer: Option<Outcome>,
+    /// Nobody waits for the roll any longer.
+    abandoned: bool,
+}
+
+impl Engine {
+    /// Takes up a rolling restart: all are tested before the first is touched.
+    pub(super) fn roll(&mut self, id: RequestId, units: &[UnitId], gate: Gate) -> Option<Outcome> {
+        let units = unique(units);
+        if let Some(refusal) = self.refuses_roll(&units) {
+            return Some(Outcome::Refused(refusal));
+        }
+        let scopes: Vec<UnitId> =
+            units.iter().flat_map(|unit| self.restart_scope(&[*unit]).tests(self)).collect();
+        self.begin_gated(id, Wish::Roll { units }, gate, (unique(&scopes), Vec::new()));
+        None
+    }
+
+    fn refuses_roll(&self, units: &[UnitId]) -> Option<Refusal> {
+        units.iter().find_map(|unit| {
+            let scope = self.restart_scope(&[*unit]);
+            let all = scope.stops.iter().copied().chain(scope.start.units());
+            self.refuses_restart(&scope.start, &[*unit]).or_else(|| self.busy(all))
+        })
+    }
+
+    /// What a rolling restart would do: one restart after the other.
+    pub(super) fn plan_roll(&self, units: &[UnitId], gate: Gate) -> Result<Plan, Refusal> {
+        let mut whole = Plan::default();
+        for unit in unique(units) {
+            let how = RestartHow::Together;
+            let plan = self.plan(&Request::Restart { units: vec![unit], gate, how })?;
+            let new = plan.tests.into_iter().filter(|test| !whole.tests.contains(test)).collect::<Vec<_>>();
+            whole.tests.extend(new);
+            whole.hooks.extend(plan.hooks);
+            whole.stops.extend(plan.stops);
+            whole.starts.extend(plan.starts);
+        }
+        Ok(whole)
+    }
+
+    /// All are tested: the first one's turn comes.
+    pub(super) fn roll_now(&mut self, id: RequestId, units: Vec<UnitId>, gate: Gate) {
+        self.transactions.remove(&id);
+        let (left, done) = (VecDeque::from(units), Vec::new());
+        self.rolls.insert(id, Roll { gate, done, left, inner: None, answer: None, abandoned: false });
+        self.ripe_rolls.push_back(id);
+    }
+
+    /// The restart of one unit was answered, or the first one's turn has come.
+    pub(super) fn roll_on(&mut self, id: RequestId) {
+        let Some(roll) = self.rolls.get_mut(&id) else { return };
+        match roll.answer.take() {
+            None => {}
+            Some(Outcome::Done) => roll.done.extend(roll.left.pop_front()),
+            Some(because) => return self.stop_roll(id, because),
+        }
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (nth, of) = (count(roll.done.len() + 1), count(roll.done.len() + roll.left.len()));
+        let Some(unit) = roll.left.front().copied() else {
+            self.rolls.remove(&id);
+            return self.do_this(Effect::Reply { id, outcome: Outcome::Done });
+        };
+        if roll.abandoned {
+            return self.stop_roll(id, Outcome::Abandoned { undone: Vec::new() });
+        }
+        self.n_inner += 1;
+        let inner = RequestId(u64::MAX - self.n_inner);
+        roll.inner = Some(inner);
+        let (gate, how) = (roll.gate, RestartHow::Together);
+        self.inner.insert(inner, id);
+        if let Some(unit) = self.unit_name(unit) {
+            self.tell(id, Progress::Phase(TransactionPhase::Rolling { unit, nth, of }));
+        }
+        self.requested(inner, Request::Restart { units: vec![unit], gate, how });
+    }
+
+    /// Those that had their turn stay as they are, and so do those that wait for it.
+    fn stop_roll(&mut self, id: RequestId, because: Outcome) {
+        let Some(Roll { done, left, .. }) = self.rolls.remove(&id) else { return };
+        let untouched = matches!(because, Outcome::Refused(_) | Outcome::Abandoned { .. });
+        let outcome = match because {
+            Outcome::ShuttingDown | Outcome::Refused(Refusal::ShuttingDown) => Outcome::ShuttingDown,
+            because if untouched && done.is_empty() => because,
+            because => Outcome::RollStopped { done, left: left.into(), because: Box::new(because) },
+        };
+        self.do_this(Effect::Reply { id, outcome });
+    }
+
+    /// The one answer to a request: to whoever made it, or to the roll that did.
+    pub(super) fn reply(&mut self, id: RequestId, outcome: Outcome) {
+        let Some(outer) = self.inner.remove(&id) else {
+            return self.do_this(Effect::Reply { id, outcome });
+        };
+        if let Some(roll) = self.rolls.get_mut(&outer) {
+            (roll.answer, roll.inner) = (Some(outcome), None);
+            self.ripe_rolls.push_back(outer);
+        }
+    }
+
+    /// Under which number a request is known outside.
+    pub(super) fn outer(&self, id: RequestId) -> RequestId {
+        self.inner.get(&id).copied().unwrap_or(id)
+    }
+
+    /// Nobody waits for a roll any longer: no further unit has its turn. True when it is one.
+    pub(super) fn abandon_roll(&mut self, id: RequestId) -> bool {
+        let Some(roll) = self.rolls.get_mut(&id) else { return false };
+        roll.abandoned = true;
+        if let Some(inner) = roll.inner {
+            let _ = self.abandon(inner); // It answers that it was done, which nobody asks of it.
+        }
+        true
+    }
+}
