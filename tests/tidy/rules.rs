@@ -189,7 +189,8 @@ fn has_safety(raw: &[&str], index: usize) -> bool {
     raw[..=index].iter().rev().take(8).any(|line| line.contains("SAFETY:"))
 }
 
-/// Ways to end the process at once; `main` returns its status, and `sys` may leave a child that never ran a program.
+/// Ways to end the process at once; `main` returns its status, `sys` may leave a child that never ran a program, and a
+/// panic that would unwind has nowhere to go: what stands for the unwinder may abort, and nothing else may.
 const EXITS: [&str; 5] =
     ["std::process::exit", "process::exit", "std::process::abort", "libc::abort", "nix::libc::_exit"];
 
@@ -198,8 +199,12 @@ pub fn exits(source: &Source) -> Vec<String> {
         return Vec::new();
     }
     let in_sys = source.path.starts_with("src/sys/");
-    let ends =
-        |path: &str| EXITS.contains(&path) || path == "libc::exit" || (path == "libc::_exit" && !in_sys);
+    let is_unwinder = source.path == "src/sys/no_unwinding.rs";
+    let ends = |path: &str| match path {
+        "libc::_exit" => !in_sys,
+        "std::process::abort" => !is_unwinder,
+        path => EXITS.contains(&path) || path == "libc::exit",
+    };
     let found = mentions(&source.lean).into_iter().filter(|mention| ends(&mention.path));
     found.map(|m| place(source, m.line, &format!("{}: only main ends the process", m.path))).collect()
 }
@@ -364,6 +369,9 @@ mod tests {
         assert_eq!(judged(exits, "src/cli/a.rs", "std::process::exit(1)"), 1);
         assert_eq!(judged(exits, "src/run/a.rs", "unsafe { libc::_exit(1) }"), 1);
         assert_eq!(judged(exits, "src/main.rs", "std::process::exit(1)"), 0);
+        assert_eq!(judged(exits, "src/sys/no_unwinding.rs", "std::process::abort()"), 0);
+        assert_eq!(judged(exits, "src/sys/no_unwinding.rs", "std::process::exit(1)"), 1);
+        assert_eq!(judged(exits, "src/sys/child.rs", "std::process::abort()"), 1);
     }
 
     #[test]
