@@ -57,8 +57,8 @@ pub enum Effect {
         /// Which of the two.
         verdict: Renders,
     },
-    /// Look once whether a reloaded unit serves, as its `[ready]` says, again and again until it does or the engine
-    /// forgets it. Where `[ready]` names something that only a start can show, it serves.
+    /// Look once whether a reloaded unit serves, as its `[ready]` says; the engine asks again after `interval`. Where
+    /// `[ready]` names something that only a start can show, it serves.
     Probe {
         /// Which unit.
         unit: UnitId,

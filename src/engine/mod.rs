@@ -55,6 +55,7 @@ mod trial;
 pub mod verdict;
 mod view;
 mod why;
+mod why_beside;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -14,12 +14,11 @@ use crate::model::{Moment, Pid};
 
 use super::Engine;
 use super::cell::{Cell, LastEnd, Quality};
-use super::effect::Reason;
-use super::errand::{Doing, Owner};
 use super::event::{Role, UnitId};
 use super::failure::Failure;
 use super::graph::EdgeKind;
 use super::state::{Awaiting, CleanStage, Process, State, StopStage, Wanted};
+use super::why_beside::said;
 
 /// How many units one answer speaks of. A person follows a chain of causes about this far.
 const MAX_UNITS: usize = 8;
@@ -73,6 +72,7 @@ impl Engine {
             State::Ready { main: Some(pid) } => {
                 sentences.push(format!("{name} is up and ready for {since} (pid {pid})"));
                 self.explain_errand(unit, now, sentences);
+                self.explain_last_test(unit, now, sentences);
                 self.explain_pending_stop(unit, sentences);
             }
             State::Ready { main: None } => {
@@ -99,6 +99,7 @@ impl Engine {
                 let failure = cell.failure.as_deref().map(|failure| self.words(failure)).unwrap_or_default();
                 let times = cell.doublings;
                 sentences.push(format!("{name} {}", failed(&failure)));
+                sentences.extend(cell.failure.as_deref().and_then(said));
                 sentences.push(format!(
                     "{name} is started again{}; that is attempt {times} in a row: `sexton start {name}` does it now",
                     self.time_left(cell, now)
@@ -133,46 +134,6 @@ impl Engine {
                 ));
             }
         }
-    }
-
-    /// What a request does beside the unit, and what it means for it.
-    fn explain_errand(&self, unit: UnitId, now: Moment, sentences: &mut Vec<String>) {
-        let name = self.cell(unit).name();
-        let Some(errand) = self.errands.get(&unit) else {
-            if let Some(by) = self.claims.get(&unit) {
-                sentences.push(format!(
-                    "{} has begun with {name} and other units, and has not touched them",
-                    asked_for(self.wish_of(*by))
-                ));
-            }
-            return;
-        };
-        let wish = match errand.owner {
-            Owner::Request(_) => asked_for(errand.reason),
-            Owner::Shutdown => asked_for(Reason::Shutdown),
-        };
-        let left = Spoken(errand.limit.since(now));
-        let pid = errand.process.pid().map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-        let hook = |place| self.hook_name(unit, place).unwrap_or_default();
-        sentences.push(match (&errand.end, errand.doing) {
-            (Some(_), _) => format!("what {wish} did beside {name} is being ended{pid}"),
-            (None, Doing::Turn) => format!("{wish} tests the configuration of {name} once its own start has got further"),
-            (None, Doing::Process(Role::PreStop(place)) | Doing::Pause(Role::PreStop(place))) => format!(
-                "{wish} is running its pre-stop hook '{}'{pid}, which has another {left}; {name} serves until then",
-                hook(place)
-            ),
-            (None, Doing::Process(Role::Undo(place))) => {
-                format!("{wish} was given up, and the undo of its pre-stop hook '{}' runs{pid}", hook(place))
-            }
-            (None, Doing::Inspection) => format!("{wish} looks at what {name} requires; nothing was touched"),
-            (None, Doing::Process(role @ Role::Trial(_))) => {
-                format!("{wish} runs {role}{pid}, which has another {left}; nothing was touched")
-            }
-            (None, Doing::Process(role)) => format!("{wish} runs {role}{pid}, which has another {left}"),
-            (None, Doing::Settle | Doing::Probe | Doing::Pause(_)) => {
-                format!("{name} was told to read its configuration again, and has another {left} to show that it serves")
-            }
-        });
     }
 
     /// A unit that runs and is to stop waits for those that depend on it.
@@ -222,6 +183,7 @@ impl Engine {
         let name = cell.name();
         let Some(failure) = cell.failure.as_deref() else { return Vec::new() };
         sentences.push(format!("{name} {}", failed(&self.words(failure))));
+        sentences.extend(said(failure));
         match failure {
             Failure::Load(_) => {
                 sentences.push(format!(
@@ -284,17 +246,6 @@ impl Engine {
             (more, Some(last)) => format!("{}, {last} and {more} more", names.join(", ")),
             (_, None) => String::new(),
         }
-    }
-}
-
-/// `a restart that was asked for`.
-fn asked_for(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Start => "a start that was asked for",
-        Reason::Restart => "a restart that was asked for",
-        Reason::Reload => "a reload that was asked for",
-        Reason::Stop => "a stop that was asked for",
-        Reason::Shutdown => "the shutdown",
     }
 }
 

@@ -258,7 +258,7 @@ impl Gates {
                 let unit = self.place(unit);
                 let place = self.hooks(unit).iter().position(|own| own.name == *hook).expect("a hook") as u16;
                 self.all_passed(id, "runs hooks")?;
-                self.units[unit].hooks_of = Some(id);
+                (self.units[unit].hooks_of, self.units[unit].was_cut) = (Some(id), false);
                 self.asked(id).begun.insert((unit, place));
                 Ok(())
             }
@@ -403,7 +403,8 @@ impl Gates {
         for (unit, place) in begun.iter().copied().filter(|_| gave_up && !self.given_up) {
             let has_undo = self.hooks(unit)[usize::from(place)].undo.is_some();
             let book = &self.units[unit];
-            if has_undo && !undone.contains(&(unit, place)) && book.ready_since.is_some() && !book.was_cut {
+            let went_down = book.was_cut || book.is_doomed || book.ready_since.is_none();
+            if has_undo && !undone.contains(&(unit, place)) && !went_down {
                 return law(5, format!("{id:?} is given up, and hook {place} of u{unit} is not undone"));
             }
         }

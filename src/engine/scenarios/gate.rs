@@ -214,3 +214,22 @@ fn a_spawn_that_is_answered_after_the_request_was_given_up_is_killed_and_waited_
     stage.feed(Event::Judged { unit, role: TEST, pid, status: ExitStatus::killed(Signal::KILL), verdict });
     assert_eq!(stage.orders(), ["reply 2 abandoned; undone "]);
 }
+
+#[test]
+fn why_repeats_what_a_test_said_for_a_unit_that_runs_and_for_one_that_failed() {
+    let mut stage = Stage::up(vec![service("a").configtest()], "a");
+    stage.restart("a");
+    stage.complains("a", TEST, &["one", "two", "three", "nginx: [emerg] in /etc/nginx.conf:3"]);
+    stage.passes(60_000);
+    assert_eq!(
+        stage.why("a")[1..],
+        [
+            "the last test of a, 1 min ago, failed: the configuration test exited with code 1",
+            "it said: two / three / nginx: [emerg] in /etc/nginx.conf:3"
+        ]
+    );
+    stage.exits("a", 1);
+    stage.passes(200);
+    stage.complains("a", Role::ConfigTest, &["bad"]);
+    assert_eq!(stage.why("a")[..2], ["a failed: the configuration test exited with code 1", "it said: bad"]);
+}

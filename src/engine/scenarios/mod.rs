@@ -296,6 +296,14 @@ impl Stage {
         self.orders()
     }
 
+    /// The process of this role fails, and has written these lines.
+    pub(super) fn complains(&mut self, name: &str, role: Role, lines: &[&str]) -> Vec<String> {
+        let status = ExitStatus::exited(1);
+        let output = lines.iter().map(|line| (*line).to_owned()).collect();
+        let complaint = Complaint { cause: Cause::Status(status), output };
+        self.judged(name, role, status, Verdict::Failed(Box::new(complaint)))
+    }
+
     /// The process of this role ends well.
     pub(super) fn passes_as(&mut self, name: &str, role: Role) -> Vec<String> {
         self.ends(name, role, ExitStatus::exited(0))

@@ -1,0 +1,89 @@
+//! Why, continued: what is done beside a unit, and what its configuration test said.
+
+use crate::model::Moment;
+use crate::model::time::Spoken;
+
+use super::Engine;
+use super::effect::Reason;
+use super::errand::{Doing, Owner};
+use super::event::{Role, UnitId};
+use super::failure::Failure;
+
+/// How many of the last lines that a process wrote one answer repeats. Daemons say what is wrong in the last two.
+const MAX_LINES: usize = 3;
+
+impl Engine {
+    /// What a request does beside the unit, and what it means for it.
+    pub(super) fn explain_errand(&self, unit: UnitId, now: Moment, sentences: &mut Vec<String>) {
+        let name = self.cell(unit).name();
+        let Some(errand) = self.errands.get(&unit) else {
+            if let Some(by) = self.claims.get(&unit) {
+                sentences.push(format!(
+                    "{} has begun with {name} and other units, and has not touched them",
+                    asked_for(self.wish_of(*by))
+                ));
+            }
+            return;
+        };
+        let wish = match errand.owner {
+            Owner::Request(_) => asked_for(errand.reason),
+            Owner::Shutdown => asked_for(Reason::Shutdown),
+        };
+        let left = Spoken(errand.limit.since(now));
+        let pid = errand.process.pid().map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+        let hook = |place| self.hook_name(unit, place).unwrap_or_default();
+        sentences.push(match (&errand.end, errand.doing) {
+            (Some(_), _) => format!("what {wish} did beside {name} is being ended{pid}"),
+            (None, Doing::Turn) => format!("{wish} tests the configuration of {name} once its own start has got further"),
+            (None, Doing::Process(Role::PreStop(place)) | Doing::Pause(Role::PreStop(place))) => format!(
+                "{wish} is running its pre-stop hook '{}'{pid}, which has another {left}; {name} serves until then",
+                hook(place)
+            ),
+            (None, Doing::Process(Role::Undo(place))) => {
+                format!("{wish} was given up, and the undo of its pre-stop hook '{}' runs{pid}", hook(place))
+            }
+            (None, Doing::Inspection) => format!("{wish} looks at what {name} requires; nothing was touched"),
+            (None, Doing::Process(role @ Role::Trial(_))) => {
+                format!("{wish} runs {role}{pid}, which has another {left}; nothing was touched")
+            }
+            (None, Doing::Process(role)) => format!("{wish} runs {role}{pid}, which has another {left}"),
+            (None, Doing::Settle | Doing::Probe | Doing::Pause(_)) => {
+                format!("{name} was told to read its configuration again, and has another {left} to show that it serves")
+            }
+        });
+    }
+
+    /// A test that failed since the unit was started: what holds every restart and reload back.
+    pub(super) fn explain_last_test(&self, unit: UnitId, now: Moment, sentences: &mut Vec<String>) {
+        let view = self.unit(unit);
+        let Some((at, failure)) = view.last_test().and_then(|test| Some((test.at, test.failure?))) else {
+            return;
+        };
+        let (name, ago) = (view.name(), Spoken(now.since(at)));
+        sentences.push(format!("the last test of {name}, {ago} ago, failed: {}", self.words(failure)));
+        sentences.extend(said(failure));
+    }
+}
+
+/// The last lines of a process that found fault, in its own words.
+pub(super) fn said(failure: &Failure) -> Option<String> {
+    let complaint = match failure {
+        Failure::Judged { complaint, .. } => complaint,
+        Failure::RestartLimit { last, .. } => return said(last),
+        _ => return None,
+    };
+    let skipped = complaint.output.len().saturating_sub(MAX_LINES);
+    let lines: Vec<&str> = complaint.output.iter().skip(skipped).map(|line| line.trim_end()).collect();
+    (!lines.is_empty()).then(|| format!("it said: {}", lines.join(" / ")))
+}
+
+/// `a restart that was asked for`.
+fn asked_for(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Start => "a start that was asked for",
+        Reason::Restart => "a restart that was asked for",
+        Reason::Reload => "a reload that was asked for",
+        Reason::Stop => "a stop that was asked for",
+        Reason::Shutdown => "the shutdown",
+    }
+}
