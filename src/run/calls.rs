@@ -57,7 +57,6 @@ impl Init {
             Method::Show { unit } => {
                 let id = self.one(unit)?;
                 let mut details = self.details_of(id);
-                details.changed_since_start = self.changed_since_start(id);
                 details.last_output = self.logs.tail(slot(id));
                 self.reply(connection, &details);
             }
@@ -85,6 +84,13 @@ impl Init {
 
     /// Sends an answer, or keeps it until the last output of the unit that failed is there.
     pub(super) fn answer_pending(&mut self, pending: Pending, outcome: Outcome) {
+        if outcome == Outcome::Done {
+            self.read_at = pending.read_at.unwrap_or(self.read_at);
+        }
+        if pending.is_said {
+            let report = report(&self.engine, &outcome, &pending);
+            self.say(&format!("sync: {}: {}", report.outcome, report.message));
+        }
         if pending.connection.is_none() {
             return;
         }
@@ -129,7 +135,8 @@ impl Init {
     /// All of a unit but for its last output.
     fn details_of(&self, id: UnitId) -> UnitDetails {
         let status_text = self.status_texts.get(&id).map(String::as_str);
-        view::unit_details(&self.engine, id, self.times(), status_text)
+        let changed_since_start = self.changed_since_start(id);
+        UnitDetails { changed_since_start, ..view::unit_details(&self.engine, id, self.times(), status_text) }
     }
 
     fn times(&self) -> view::Times {

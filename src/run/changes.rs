@@ -11,14 +11,14 @@ use crate::control::method::{Method, ShutdownKind};
 use crate::control::server::{Call, Cancelled};
 use crate::control::wire::{PlanReport, Report};
 use crate::engine::{
-    Dependents, Event, Gate, Outcome, Progress, Request, RequestId, RestartHow, Shutdown, UnitId,
+    Definitions, Dependents, Event, Gate, Outcome, Progress, Request, RequestId, RestartHow, Shutdown, UnitId,
 };
 
-use super::definitions::{Unfit, definitions, done_in_words};
+use super::Init;
+use super::definitions::{Unfit, done_in_words};
 use super::progress::progress;
 use super::report::{plan_report, refused_plan};
 use super::requests::{Pending, Wish};
-use super::{Init, load};
 
 impl Init {
     pub(super) fn change(&mut self, call: &Call) -> Result<(), MethodError> {
@@ -73,13 +73,19 @@ impl Init {
             Method::Signal { units, signal } => {
                 (Request::Signal { units: self.select(units)?, signal: *signal }, "signalled")
             }
-            Method::Sync { skip_configtest, .. } => return self.sync(gate(*skip_configtest)),
+            Method::Sync { skip_configtest, .. } => {
+                return Ok(self.sync(self.read_definitions()?, gate(*skip_configtest)));
+            }
+            Method::Scale { unit, count, skip_configtest, .. } => {
+                let definitions = self.scaled_definitions(unit, *count)?;
+                // Of the other files nothing was taken.
+                return Ok(Wish { read_at: None, ..self.sync(definitions, gate(*skip_configtest)) });
+            }
             Method::Status
             | Method::List { .. }
             | Method::Show { .. }
             | Method::Why { .. }
             | Method::Events
-            | Method::Scale { .. }
             | Method::Abandon
             | Method::Plan { .. }
             | Method::Shutdown { .. } => {
@@ -91,22 +97,21 @@ impl Init {
             // Where the units stand says nothing of a signal, which they may not have taken yet.
             Request::Signal { signal, .. } => {
                 let done = format!("sent {signal} to {}", units.join(", "));
-                Wish { request, units: Vec::new(), done }
+                Wish { request, units: Vec::new(), done, read_at: None }
             }
-            request => Wish { request, units, done: done.to_owned() },
+            request => Wish { request, units, done: done.to_owned(), read_at: None },
         })
     }
 
-    /// The files as they are now. What starts of them is what is shown when it is done.
-    fn sync(&mut self, gate: Gate) -> Result<Wish, NoWish> {
-        let definitions = definitions(load::load(&self.paths)).map_err(NoWish::Files)?;
+    /// Over to what the files say. What starts of them is what is shown when it is done.
+    pub(super) fn sync(&self, definitions: Definitions, gate: Gate) -> Wish {
         let request = Request::Sync { definitions, gate };
         let (units, done) = match self.engine.plan(&request) {
             Ok(plan) if plan.starts.is_empty() => (Vec::new(), done_in_words(&plan)),
             Ok(plan) => (plan.starts.iter().map(|unit| unit.to_string()).collect(), "in sync".to_owned()),
             Err(_) => (Vec::new(), String::new()), // The request itself is refused as well, and says why.
         };
-        Ok(Wish { request, units, done })
+        Wish { request, units, done, read_at: Some(self.now) }
     }
 
     fn named(&self, request: &Request) -> Vec<String> {
@@ -133,7 +138,8 @@ impl Init {
             units: wish.units,
             done: wish.done,
             definitions,
-            tests: Vec::new(),
+            read_at: wish.read_at,
+            ..Pending::default()
         });
         self.events.push_back(Event::Requested { id, request: wish.request });
         if call.method.no_wait() {
@@ -206,7 +212,7 @@ impl Init {
 }
 
 /// Why a call comes to no request.
-enum NoWish {
+pub(super) enum NoWish {
     /// The call is wrong.
     Call(MethodError),
     /// The unit files are.

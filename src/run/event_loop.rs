@@ -130,7 +130,7 @@ impl Init {
             match wish(arrived.signal, self.place) {
                 Wish::Reap => children_ended = true,
                 Wish::Shutdown(how) => self.shut_down(how, &signal_in_words(arrived)),
-                Wish::Reread => self.find_new_units(),
+                Wish::Reread => self.sync_on_signal(),
                 Wish::Nothing => {}
                 Wish::Unknown => {
                     self.say(&format!("{} has no meaning here and is passed over", arrived.signal))

@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::Renders;
-use crate::engine::UnitId;
+use crate::engine::{Phase, Renders, UnitId};
 
 use super::Init;
 use super::event_loop::slot;
@@ -22,6 +21,7 @@ impl Init {
         self.notify.close(unit, &self.poller);
         self.logs.forget(slot(unit));
         self.status_texts.remove(&unit);
+        let _ = self.deferrals.change(unit, Phase::Stopped); // There is nothing to tell of it any more.
         self.fingerprints.forget(unit);
         self.groups.retain(|(other, _)| *other != unit);
         for problem in self.renderer.settle(unit, Renders::Keep) {

@@ -39,6 +39,7 @@ pub mod render;
 pub mod report;
 pub mod requests;
 mod select;
+mod sync;
 pub mod view;
 pub mod words;
 

@@ -71,7 +71,7 @@ pub enum Wish {
     Reap,
     /// End. The second time: end at once.
     Shutdown(Shutdown),
-    /// Read the unit files again, for units that were not there or had errors.
+    /// Read the unit files again and go over to what they say.
     Reread,
     /// Nothing that sexton knows of; it is noted.
     Unknown,

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use crate::control::server::ConnectionId;
 use crate::control::wire::Step;
 use crate::engine::{Outcome, Request, RequestId, Tested, UnitId};
-use crate::model::{Unit, UnitName};
+use crate::model::{Moment, Unit, UnitName};
 
 /// A request whose answer is awaited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub struct Pending {
     pub definitions: Vec<Rc<Unit>>,
     /// The configtests that were run for it.
     pub tests: Vec<Step>,
+    /// What comes of it is said on the console: nobody else is there to hear it.
+    pub is_said: bool,
+    /// When the files were read that it goes over to, where it is all of them.
+    pub read_at: Option<Moment>,
 }
 
 impl Pending {
@@ -57,6 +61,8 @@ pub struct Wish {
     pub units: Vec<String>,
     /// As in [`Pending`].
     pub done: String,
+    /// As in [`Pending`].
+    pub read_at: Option<Moment>,
 }
 
 /// A failure whose report waits for the last output of its unit.

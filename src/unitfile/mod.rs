@@ -60,6 +60,8 @@ pub struct Input {
     pub drop_ins: BTreeMap<String, Vec<Rc<Path>>>,
     /// `sexton.toml`, where there is one.
     pub settings: Option<Rc<Path>>,
+    /// How many instances a template has, by its part before `@`, over the `count` of its file (`sexton scale`).
+    pub counts: BTreeMap<String, u32>,
 }
 
 /// One unit file.

@@ -237,9 +237,14 @@ impl<'f> Set<'f> {
 
     /// Makes the instances that a template lists.
     fn expand(&mut self, template: &mut Template<'_>) {
+        let count = self.input.counts.get(&template.prefix).copied();
+        if count.is_some() && !template::counts(&template.root) {
+            let message = "only a template with a 'count' in [instances] can be scaled";
+            self.diagnostics.push(Diagnostic::of_file(template.file.path.clone(), message));
+        }
         let mut problems = Problems::new(template.sources);
         let (found, listing) =
-            template::instances(&template.root, &template.prefix, self.files, &mut problems);
+            template::instances(&template.root, &template.prefix, count, self.files, &mut problems);
         let list = problems.into_list();
         if let (Listing::InDoubt, Some(first), None) = (listing, list.first(), &template.broken) {
             template.broken = Some(first.in_one_line());

@@ -94,10 +94,16 @@ pub enum Listing {
     InDoubt,
 }
 
-/// Finds the instances that a template lists, in the order files, names, count.
+/// Does the template say how many instances there are?
+pub fn counts(root: &DeTable<'_>) -> bool {
+    table(root, "instances").is_some_and(|(keys, _)| keys.get("count").is_some())
+}
+
+/// Finds the instances that a template lists, in the order files, names, count. `scaled` takes the place of `count`.
 pub fn instances(
     root: &DeTable<'_>,
     prefix: &str,
+    scaled: Option<u32>,
     files: &mut dyn Files,
     problems: &mut Problems<'_>,
 ) -> (Vec<Instance>, Listing) {
@@ -116,7 +122,7 @@ pub fn instances(
     if let Some(value) = keys.get("count") {
         let written = value.get_ref().as_integer();
         let number = written.and_then(|n| u32::from_str_radix(n.as_str(), n.radix()).ok());
-        match number.filter(|number| *number <= 10_000) {
+        match scaled.or(number).filter(|number| *number <= 10_000) {
             Some(count) => found.extend((1..=count).map(|n| Instance {
                 id: n.to_string(),
                 file: None,
@@ -127,7 +133,10 @@ pub fn instances(
     }
     let listing = if problems.errors() == 0 { Listing::Whole } else { Listing::InDoubt };
     let found = only_good(found, prefix, problems);
-    check_sets(keys, &found, problems);
+    // What is set for an instance beyond the number waits for it.
+    if scaled.is_none() {
+        check_sets(keys, &found, problems);
+    }
     (found, listing)
 }
 

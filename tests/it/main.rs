@@ -6,14 +6,18 @@
 
 mod harness;
 
+mod configtest;
 mod control;
 mod daemons;
 mod essential;
 mod faults;
 mod foreign;
+mod pre_stop;
 mod process;
 mod readiness;
 mod reaping;
+mod reload;
+mod render;
 mod restart;
 mod selfcheck;
 mod stopping;

@@ -155,6 +155,12 @@ impl Machine {
         until(&format!("the console says '{text}'"), || self.console().contains(text).then_some(()));
     }
 
+    /// Waits until a unit is ready; the pid of its main process.
+    pub fn ready_pid(&self, unit: &str) -> i32 {
+        self.await_state(unit, "ready");
+        self.main_pid(unit)
+    }
+
     /// The pid, as the inside counts, of a unit's main process.
     #[track_caller]
     pub fn main_pid(&self, unit: &str) -> i32 {

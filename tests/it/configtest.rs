@@ -1,0 +1,84 @@
+//! The promise: a configuration that is bad takes nothing down.
+
+use crate::harness::{Machine, Plan, until};
+
+/// A service whose configuration test is a shell line.
+fn tested(test: &str, more: &str) -> String {
+    format!(
+        "[service]\nexec = [\"@TESTD@\", \"mark\", \"@DIR@/starts\", \"x\", \"wait\"]\n\
+         [configtest]\nexec = [\"/bin/sh\", \"-c\", \"{test}\"]\n{more}"
+    )
+}
+
+fn starts(machine: &Machine) -> usize {
+    machine.read("starts").lines().count()
+}
+
+#[test]
+fn a_restart_with_a_bad_configuration_is_refused_in_the_daemons_own_words() {
+    let test = "cat @DIR@/conf; grep -q good @DIR@/conf";
+    let machine = Plan::new().file("conf", "good").unit("x", &tested(test, "")).up();
+    let pid = machine.ready_pid("x");
+    machine.write("conf", "x: [emerg] unknown directive lisen in conf:3");
+    let refused = machine.sexton(&["restart", "x"]).expect(3).all();
+    assert!(refused.contains("unknown directive lisen in conf:3"), "{refused}");
+    assert_eq!((machine.ready_pid("x"), starts(&machine)), (pid, 1));
+    machine.await_console("unknown directive lisen");
+    machine.write("conf", "good");
+    machine.sexton(&["restart", "x"]).expect(0);
+    assert_ne!(machine.ready_pid("x"), pid);
+    assert_eq!(starts(&machine), 2);
+}
+
+#[test]
+fn one_bad_configuration_of_many_refuses_all() {
+    let machine = Plan::new()
+        .file("conf", "good")
+        .unit("base", "[service]\nexec = [\"@TESTD@\", \"wait\"]\n")
+        .unit("x", &format!("needs = [\"base\"]\n{}", tested("grep -q good @DIR@/conf", "")))
+        .up();
+    let pids = (machine.ready_pid("base"), machine.ready_pid("x"));
+    machine.write("conf", "bad");
+    let refused = machine.sexton(&["restart", "base"]).expect(3).all();
+    assert!(refused.contains('x'), "{refused}");
+    assert_eq!((machine.ready_pid("base"), machine.ready_pid("x")), pids);
+}
+
+#[test]
+fn codes_and_output_judge_together() {
+    let sentinel = "codes-ok = [1]\nok-output = \"sentinel\"\n";
+    let lying = "fail-output = 'ERROR'\n";
+    let machine = Plan::new()
+        .file("redis", "sentinel")
+        .file("maria", "fine")
+        .unit("redis", &tested("cat @DIR@/redis; exit 1", sentinel))
+        .unit("maria", &tested("cat @DIR@/maria >&2; exit 0", lying))
+        .up();
+    let pids = (machine.ready_pid("redis"), machine.ready_pid("maria"));
+    machine.write("redis", "prot 6379");
+    machine.write("maria", "0 [ERROR] unknown variable");
+    assert!(machine.sexton(&["restart", "redis"]).expect(3).all().contains("prot 6379"));
+    assert!(machine.sexton(&["restart", "maria"]).expect(3).all().contains("[ERROR] unknown variable"));
+    assert_eq!((machine.ready_pid("redis"), machine.ready_pid("maria")), pids);
+}
+
+#[test]
+fn a_test_that_leaves_a_child_with_its_output_holds_up_nothing() {
+    let machine = Plan::new().unit("x", &tested("sleep 1000 & echo begun", "")).up();
+    let pid = machine.ready_pid("x");
+    machine.sexton(&["restart", "x"]).expect(0);
+    assert_ne!(machine.ready_pid("x"), pid);
+}
+
+#[test]
+fn a_start_with_a_bad_configuration_fails_and_starts_nothing() {
+    let more = "[restart]\non = \"never\"\n";
+    let machine = Plan::new().unit("x", &tested("echo nonsense; exit 1", more)).up();
+    machine.await_state("x", "failed");
+    assert!(!machine.path("starts").exists());
+    let why = until("the words of the test", || {
+        let why = machine.sexton(&["why", "x"]).all();
+        why.contains("configuration test").then_some(why)
+    });
+    assert!(why.contains("nonsense"), "{why}");
+}
