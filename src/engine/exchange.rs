@@ -80,7 +80,9 @@ impl Engine {
     /// Empties the places of units that departed in the last step: what was ordered in it still named them.
     pub(super) fn clear_places(&mut self) {
         for unit in std::mem::take(&mut self.departed) {
-            *self.cell_mut(unit) = Cell::new(Body::Nobody);
+            let mut empty = Cell::new(Body::Nobody);
+            empty.standing = empty.compute_standing();
+            *self.cell_mut(unit) = empty;
             self.free.push(unit);
         }
     }

@@ -184,3 +184,18 @@ fn the_plan_of_a_sync_names_all_that_it_would_touch() {
     assert_eq!(plan.hooks.len(), 1);
     assert_eq!(plan.tests.len(), 2);
 }
+
+#[test]
+fn what_was_not_touched_still_stops_in_its_order() {
+    let mut stage = stage(vec![service("web").needs("db"), service("db"), service("old")]);
+    stage.boot("web db old");
+    stage.sync(vec![service("web").needs("db"), service("db"), service("new")]);
+    stage.dies("old");
+    assert_eq!(stage.phase("new"), Phase::Ready);
+    let orders = stage.cascade("db");
+    assert_eq!(orders, ["SIGTERM web"]);
+    stage.dies("web");
+    stage.dies("db");
+    let orders = stage.shutdown();
+    assert_eq!(orders, ["reply 4 done", "SIGTERM new"], "it is still counted among those that are up");
+}
