@@ -1,9 +1,11 @@
 //! The notify sockets: one a unit, so that what is said is known to be said of it.
 //!
 //! ```text
-//!   open(unit, owner) ──▶ NOTIFY_SOCKET=/run/sexton/notify/7    0600, the unit's user
+//!   open(unit, owner) ──▶ NOTIFY_SOCKET=/run/sexton/notify/7    0600, the unit's user; 0666 where that is root
 //!   daemon ── READY=1, with its credentials ──▶ handle ── one of the unit's own? ──▶ (unit, Notification)
 //! ```
+//!
+//! A daemon that is started as root often becomes somebody else before it is ready, so nobody is kept from its socket.
 //!
 //! A helper that says one thing and ends (`systemd-notify --ready`) is gone before anybody can look whose it was. On a
 //! socket that is the unit's user's own its user vouches for it, though not for a main process that it names.
@@ -158,7 +160,9 @@ impl NotifySockets {
 
     fn make(&self, number: u32, owner: Option<u32>) -> io::Result<Socket> {
         let path = self.directory.join(number.to_string());
-        let in_directory = self.make_directory().and_then(|()| datagram_unix(&path, 0o600, owner));
+        // Who begins as somebody else than root cannot become anybody.
+        let mode = if owner.is_some_and(|user| user != 0) { 0o600 } else { 0o666 };
+        let in_directory = self.make_directory().and_then(|()| datagram_unix(&path, mode, owner));
         let error = match in_directory {
             Ok(fd) => return Ok(Socket { fd, owner, address: Address::Path(path) }),
             Err(error) => error,

@@ -25,7 +25,11 @@ impl House {
     }
 
     fn open(&mut self, unit: usize) -> UnixDatagram {
-        let value = self.sockets.open(UnitId::from_index(unit), None, &self.poller).unwrap();
+        self.open_for(unit, None)
+    }
+
+    fn open_for(&mut self, unit: usize, owner: Option<u32>) -> UnixDatagram {
+        let value = self.sockets.open(UnitId::from_index(unit), owner, &self.poller).unwrap();
         let sender = UnixDatagram::unbound().unwrap();
         match value.strip_prefix('@') {
             Some(name) => {
@@ -169,11 +173,33 @@ fn a_restart_hears_nothing_of_the_run_before() {
 }
 
 #[test]
-fn the_socket_is_the_units_own_and_goes_with_it() {
+fn the_socket_of_a_user_is_his_own_and_that_of_root_is_for_whoever_its_daemon_becomes() {
     let mut house = House::new("mode");
+    let own = nix::unistd::geteuid().as_raw();
+    let expected = |user: Option<u32>| if user == Some(0) || user.is_none() { 0o666 } else { 0o600 };
+    for (number, owner) in [None, Some(own)].into_iter().enumerate() {
+        let _sender = house.open_for(number, owner);
+        let path = house.run_directory.join("notify").join(number.to_string());
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            expected(owner),
+            "{owner:?}"
+        );
+    }
+    if own == 0 {
+        let path = house.run_directory.join("notify/2");
+        // Root may send to what is another's.
+        let _sender = house.open_for(9, Some(65534));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn the_socket_goes_with_its_unit_and_its_directory_lists_nothing() {
+    let mut house = House::new("directory");
     let _sender = house.open(7);
     let path = house.run_directory.join("notify/0");
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(path.exists());
     let directory = std::fs::metadata(house.run_directory.join("notify")).unwrap();
     assert_eq!(directory.permissions().mode() & 0o777, 0o711);
     house.sockets.close_all(&house.poller);
