@@ -62,23 +62,35 @@ pub fn is_answer_apart(program: &Program, role: Role) -> bool {
 }
 
 fn config_test(test: &ConfigTest, status: ExitStatus, heard: Heard<'_>) -> Verdict {
+    let text = String::from_utf8_lossy(heard.answer);
+    let failed = |cause| failed_test(test, cause, &text, heard);
     match status.ending() {
         Ending::Code(code) if test.codes_ok.contains(&code) => {}
-        Ending::Code(_) | Ending::Signal(_) | Ending::Unknown => return failed(Cause::Status(status), heard),
+        Ending::Code(_) | Ending::Signal(_) | Ending::Unknown => return failed(Cause::Status(status)),
     }
-    let text = String::from_utf8_lossy(heard.answer);
     // What is no expression was refused when the unit was read; were it not, nothing would be proven by it.
     if let Some(pattern) = &test.fail_output
         && matches(pattern, &text) != Some(false)
     {
-        return failed(Cause::Matched(pattern.clone()), heard);
+        return failed(Cause::Matched(pattern.clone()));
     }
     if let Some(pattern) = &test.ok_output
         && matches(pattern, &text) != Some(true)
     {
-        return failed(Cause::NoMatch(pattern.clone()), heard);
+        return failed(Cause::NoMatch(pattern.clone()));
     }
     Verdict::Passed { number: None }
+}
+
+/// The lines that it must not print are the complaint, where there are any: some daemons print all their settings after them.
+fn failed_test(test: &ConfigTest, cause: Cause, text: &str, heard: Heard<'_>) -> Verdict {
+    let regex = test.fail_output.as_ref().and_then(|pattern| Regex::new(pattern).ok());
+    let is_wrong = |line: &&str| regex.as_ref().is_some_and(|regex| regex.is_match(line));
+    let output: Vec<String> = text.lines().filter(is_wrong).take(LINES).map(str::to_owned).collect();
+    if output.is_empty() {
+        return failed(cause, heard);
+    }
+    Verdict::Failed(Box::new(Complaint { cause, output }))
 }
 
 fn pre_stop(hook: &PreStop, status: ExitStatus, heard: Heard<'_>) -> Verdict {
@@ -212,6 +224,19 @@ mod tests {
             Cause::Matched(r"\[ERROR\]".to_owned())
         );
         assert_eq!(config_test(&mariadb, ExitStatus::exited(0), heard("mariadbd  Ver 10.11.6\n")), PASSED);
+    }
+
+    #[test]
+    fn what_must_not_be_printed_is_shown_however_much_follows_it() {
+        let settings = "max-connections  151\n".repeat(2000);
+        let text = format!("one [ERROR] here\n{settings}two [ERROR] there\n");
+        let verdict = config_test(&test(&[0], None, Some(r"\[ERROR\]")), ExitStatus::exited(0), heard(&text));
+        assert_eq!(complaint(verdict).output, ["one [ERROR] here", "two [ERROR] there"]);
+        let verdict = config_test(&test(&[0], None, Some(r"\[ERROR\]")), ExitStatus::exited(7), heard(&text));
+        assert_eq!(complaint(verdict).output.len(), 2);
+        let across = test(&[0], None, Some("here\nmax"));
+        let verdict = config_test(&across, ExitStatus::exited(0), heard(&text));
+        assert_eq!(complaint(verdict).output.len(), LINES);
     }
 
     #[test]
