@@ -12,6 +12,7 @@ mod daemons;
 mod essential;
 mod faults;
 mod foreign;
+mod library;
 mod pre_stop;
 mod process;
 mod readiness;

@@ -1,0 +1,139 @@
+//! Databases: MariaDB and PostgreSQL, from an empty data directory, and the pool of connections to the latter.
+
+use super::{Broken, Daemon, Reload};
+use crate::harness::{Finished, Machine, until};
+
+const MARIADB: Daemon = Daemon {
+    file: "mariadb",
+    unit: "mariadb",
+    needs: &[("mariadbd", "mariadb-server"), ("mariadb", "mariadb-client")],
+    config: ("/etc/mysql/mariadb.conf.d/99-word.cnf", "[mariadbd]\nreport_host = @WORD@\n"),
+    files: &[],
+    setup: &["mount -t tmpfs -o mode=0755 data /var/lib/mysql"],
+    ask: |machine| sql(machine, "SELECT @@report_host"),
+    reload: Reload::HasNone,
+    broken: &[
+        // Here its exit status is 0; only its words tell.
+        Broken {
+            text: "[mariadbd]\ninnodb_buffer_pool_size = abc\n",
+            says: "Unknown suffix 'a' used for variable 'innodb-buffer-pool-size'",
+        },
+        Broken { text: "[mariadbd]\nno_such_variable = 1\n", says: "unknown variable 'no_such_variable=1'" },
+    ],
+};
+
+fn sql(machine: &Machine, statement: &str) -> Finished {
+    machine.run(&["mariadb", "--batch", "--skip-column-names", "-e", statement])
+}
+
+const POSTGRESQL: Daemon = Daemon {
+    file: "postgresql@",
+    unit: "postgresql@15-main",
+    needs: &[("psql", "postgresql")],
+    config: ("/etc/postgresql/15/main/conf.d/word.conf", "log_line_prefix = '@WORD@ '\n"),
+    files: &[],
+    setup: &["mount -t tmpfs -o mode=0755 data /var/lib/postgresql; chown postgres: /var/lib/postgresql"],
+    ask: |machine| psql(machine, "SHOW log_line_prefix"),
+    reload: Reload::Has,
+    broken: &[Broken {
+        text: "max_connections = many\n",
+        says: "invalid value for parameter \"max_connections\": \"many\"",
+    }],
+};
+
+fn psql(machine: &Machine, statement: &str) -> Finished {
+    machine.run(&["runuser", "-u", "postgres", "--", "psql", "-X", "-A", "-t", "-c", statement])
+}
+
+const PGBOUNCER: Daemon = Daemon {
+    file: "pgbouncer",
+    unit: "pgbouncer",
+    needs: &[("pgbouncer", "pgbouncer"), ("psql", "postgresql")],
+    config: (
+        "/etc/pgbouncer/pgbouncer.ini",
+        "[databases]\n[pgbouncer]\npidfile = /run/postgresql/pgbouncer.pid\nlisten_addr = 127.0.0.1\n\
+         unix_socket_dir = /run/postgresql\nstats_users = @WORD@\n",
+    ),
+    files: &[],
+    setup: &[],
+    ask: |machine| {
+        let console = ["psql", "-X", "-p", "6432", "-U", "pgbouncer", "-c", "SHOW CONFIG", "pgbouncer"];
+        machine.run(&["runuser", "-u", "postgres", "--"].into_iter().chain(console).collect::<Vec<_>>())
+    },
+    reload: Reload::Has,
+    broken: &[
+        Broken { text: "[pgbouncer]\nno_such = 1\n", says: "unknown parameter: pgbouncer/no_such" },
+        Broken {
+            text: "[pgbouncer]\nlisten_port = abc\n",
+            says: "invalid value \"abc\" for parameter listen_port",
+        },
+    ],
+};
+
+#[test]
+fn pgbouncer_takes_what_is_good() {
+    PGBOUNCER.takes_what_is_good();
+}
+
+#[test]
+fn pgbouncer_refuses_what_is_broken_and_serves_on() {
+    PGBOUNCER.refuses_what_is_broken();
+}
+
+#[test]
+fn mariadb_takes_what_is_good() {
+    MARIADB.takes_what_is_good();
+}
+
+#[test]
+fn mariadb_refuses_what_is_broken_and_serves_on() {
+    MARIADB.refuses_what_is_broken();
+}
+
+#[test]
+fn postgresql_takes_what_is_good() {
+    POSTGRESQL.takes_what_is_good();
+}
+
+#[test]
+fn postgresql_refuses_what_is_broken_and_serves_on() {
+    POSTGRESQL.refuses_what_is_broken();
+}
+
+#[test]
+fn mariadb_writes_its_dirty_pages_before_it_stops_and_finds_its_rows_again() {
+    let machine = MARIADB.up();
+    sql(
+        &machine,
+        "CREATE DATABASE shop; CREATE TABLE shop.t (word TEXT); INSERT INTO shop.t VALUES ('kept')",
+    )
+    .expect(0);
+    let stopped = machine.sexton(&["stop", "mariadb"]).expect(0).all();
+    assert!(stopped.contains("dirty pages"), "{stopped}");
+    machine.sexton(&["start", "mariadb"]).expect(0);
+    assert_eq!(sql(&machine, "SELECT word FROM shop.t").out, "kept\n");
+    // What the hook raised is as it was.
+    assert_eq!(sql(&machine, "SELECT @@innodb_io_capacity").out, "200\n");
+    assert!(!machine.console().contains("crash recovery"), "{}", machine.console());
+}
+
+#[test]
+fn postgresql_checkpoints_before_it_stops_and_finds_its_rows_again() {
+    let machine = POSTGRESQL.up();
+    psql(&machine, "CREATE TABLE t AS SELECT 'kept' AS word").expect(0);
+    // TERM would wait for this client for ever.
+    let mut idle =
+        machine.start("idle", &["runuser", "-u", "postgres", "--", "psql", "-c", "SELECT pg_sleep(600)"]);
+    until("the client is there", || {
+        let count =
+            psql(&machine, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)'").out;
+        (count.trim() == "1").then_some(())
+    });
+    POSTGRESQL.stops(&machine);
+    #[allow(clippy::disallowed_methods, reason = "the client is a child of the test")]
+    let _ended = idle.wait(); // Its session was closed; how it ends is its own affair.
+    POSTGRESQL.returns(&machine, "one");
+    assert_eq!(psql(&machine, "SELECT word FROM t").out, "kept\n");
+    let console = machine.console();
+    assert!(!console.contains("was not properly shut down") && console.contains("checkpoint"), "{console}");
+}
