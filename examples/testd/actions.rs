@@ -12,6 +12,7 @@
 //! | `ignore SIGNAL`, `trap SIGNAL FILE CODE` | ignores it; on it, during `wait`, marks the file and exits |
 //! | `child FILE`, `escape FILE` | a child that waits for ever; one in a session of its own whose parent is gone |
 //! | `orphans N`, `daemonise FILE` | N orphans that end together; forks away as old daemons do, pid in the file |
+//! | `freeze FILE` | until the file is there, stops every process that comes and may be stopped |
 //! | `until FILE`, `sleep MS`, `wait` | until the file is there; for a time; for ever |
 //! | `exit CODE`, `die SIGNAL` | the end |
 
@@ -23,7 +24,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::process::exit;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise, sigprocmask};
 use nix::unistd::{ForkResult, Pid, fork, getpid, pause, pipe, read, setsid};
 
 use crate::facts;
@@ -58,6 +59,7 @@ pub fn perform(words: &[String]) -> Outcome {
             "escape" => escape(&next()?)?,
             "orphans" => orphans(number(&next()?)?)?,
             "daemonise" => daemonise(&next()?)?,
+            "freeze" => freeze(&next()?)?,
             "until" => until(&next()?),
             "sleep" => std::thread::sleep(Duration::from_millis(number(&next()?)? as u64)),
             "wait" => wait(&trapped)?,
@@ -110,6 +112,20 @@ fn until(path: &str) {
     while fs::symlink_metadata(path).is_err() {
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Tries the numbers that the kernel gives next, again and again: one of them is somebody who is not yet what he will be.
+fn freeze(file: &str) -> Outcome {
+    let last = || fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().last()?.parse::<i32>().ok();
+    while fs::symlink_metadata(file).is_err() {
+        let last = last().ok_or("/proc/loadavg tells of no pid")?;
+        for _ in 0..2_000 {
+            for pid in (last + 1..last + 5).filter(|pid| *pid != getpid().as_raw()) {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGSTOP); // Mostly there is nobody.
+            }
+        }
+    }
+    Ok(())
 }
 
 fn listen(kind: &str, next: &mut dyn FnMut() -> Result<String, String>) -> Outcome {

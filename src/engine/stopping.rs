@@ -255,6 +255,10 @@ impl Engine {
         ending: Ending,
     ) {
         match stage {
+            // Whether a process that was ordered is there is not known, and it is not left behind. The answer comes.
+            StopStage::HookKilled | StopStage::CommandKilled if matches!(helper, Process::Ordered(_)) => {
+                self.arm(unit, KILL_WAIT);
+            }
             StopStage::HookKilled => {
                 self.tally.given_up += 1;
                 self.ask_to_stop(unit, main, ending);

@@ -194,6 +194,7 @@ fn assemble(
         poller,
         signals,
         children: Children::default(),
+        pending: super::pending::PendingChildren::default(),
         foreign: Foreign::default(),
         deferrals: Deferrals::default(),
         said_of_files: HashSet::new(),

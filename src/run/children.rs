@@ -29,6 +29,8 @@ pub enum Owner {
     Probe(UnitId),
     /// The logger.
     Logger,
+    /// Its start failed before its exec, and it was killed.
+    Nobody,
 }
 
 /// The children, by pid.

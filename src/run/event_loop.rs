@@ -87,6 +87,7 @@ impl Init {
             self.watcher.next_deadline(),
             self.logs.next_deadline(),
             self.children.next_deadline(),
+            self.pending.next_deadline(),
             self.server.as_ref().and_then(|server| server.next_deadline()),
             self.look_again_at,
             self.farewell,
@@ -100,6 +101,7 @@ impl Init {
         }
         self.wake_overdue();
         self.look_again();
+        self.give_up_late();
         self.tick_watcher();
         let mut seen = Vec::new();
         self.logs.tick(self.now, &mut seen);
@@ -113,6 +115,7 @@ impl Init {
             Some(Class::Notify) => self.receive_notifications(readiness),
             Some(Class::Readiness) => self.watch(readiness),
             Some(Class::Capture) => self.captures.handle(readiness, &self.poller),
+            Some(Class::Pending) => self.look_at_pending(readiness.token),
             Some(Class::Foreign) => self.foreign_ended(readiness.token),
             Some(Class::Logger) => {
                 let mut seen = Vec::new();
@@ -151,7 +154,7 @@ impl Init {
 
     /// Takes every child that has ended: SIGCHLD coalesces, one signal can stand for thousands.
     pub(super) fn reap(&mut self) {
-        while let Reaped::Child(pid, status) = reap::next() {
+        while let Reaped::Child(pid, status) = self.next_reaped() {
             let owner = self.children.remove(pid);
             self.foreign.reaped(pid, owner, &self.poller);
             match owner {
@@ -164,16 +167,28 @@ impl Init {
                 }
                 Some(Owner::Probe(unit)) => self.probe_ended(unit, pid, status),
                 Some(Owner::Logger) => self.logs.logger_died(&self.poller, self.now),
+                Some(Owner::Nobody) => {}
                 None => self.orphans_reaped += 1,
             }
         }
         self.look_at_groups();
     }
 
+    /// Of a child that was not seen to arrive the engine hears that it did, or did not, while its number is its own.
+    fn next_reaped(&mut self) -> Reaped {
+        if self.pending.is_empty() {
+            return reap::next();
+        }
+        let Some(pid) = reap::peek() else { return Reaped::NoneReady };
+        self.settle_pending(pid);
+        reap::take(pid)
+    }
+
     fn log_events(&mut self, seen: Vec<LogEvent>) {
         for event in seen {
             match event {
                 LogEvent::Matched(Slot(index)) => {
+                    self.settle_main(UnitId::from_index(index as usize));
                     self.told_ready(UnitId::from_index(index as usize));
                 }
                 LogEvent::Flushed(Slot(index)) => self.release_reports(UnitId::from_index(index as usize)),
@@ -187,6 +202,7 @@ impl Init {
         let belongs = |unit: UnitId, pid: Pid| super::belongs::belongs(children, engine, unit, pid);
         self.notify.handle(readiness, &belongs, &mut heard);
         for (unit, notification) in heard {
+            self.settle_main(unit);
             match notification {
                 Notification::Ready => self.told_ready(unit),
                 Notification::MainPid(pid) => self.adopt(unit, pid),

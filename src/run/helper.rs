@@ -50,6 +50,6 @@ impl Init {
         let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
         plan.stdout = Some(std::os::fd::AsFd::as_fd(&stdout));
         plan.stderr = Some(std::os::fd::AsFd::as_fd(&stderr));
-        spawn(&plan).map_err(|error| error.to_string())
+        spawn(plan).map_err(|error| error.to_string())
     }
 }

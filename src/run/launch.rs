@@ -16,7 +16,7 @@ use crate::model::spawn::Cause;
 use crate::model::unit::{Process, Program, Stdin};
 use crate::model::{Account, Command, ExecStage, Pid, SpawnError, Text, Unit};
 use crate::sys::accounts::{Accounts, User};
-use crate::sys::spawn::{self, Identity, Leads, Plan};
+use crate::sys::spawn::{self, Identity, Leads, Plan, Started};
 use crate::sys::{files, process as own};
 
 use super::environment::{DEFAULT_PATH, Environment, parse_env_file};
@@ -85,8 +85,8 @@ impl Launcher {
         self.leads
     }
 
-    /// Starts a process.
-    pub fn launch(&self, launch: &Launch<'_>) -> Result<Pid, SpawnError> {
+    /// Starts a process. One of another user is on its way then, and not yet there.
+    pub fn launch(&self, launch: &Launch<'_>) -> Result<Started, SpawnError> {
         let process = &*launch.program.process;
         let user = match launch.run_as.or(process.user.as_ref()) {
             Some(account) => Some(find_user(account)?),
@@ -125,7 +125,7 @@ impl Launcher {
             plan.readable = paths(&require.readable)?;
             plan.writable = paths(&require.writable)?;
         }
-        spawn::spawn(&plan)
+        spawn::start(plan)
     }
 
     /// The variables of a unit without those of one launch: for what is looked at before it starts, with the eyes of the

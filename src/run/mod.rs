@@ -30,6 +30,7 @@ mod judging;
 pub mod launch;
 pub mod load;
 pub mod notify;
+mod pending;
 mod perform;
 pub mod place;
 mod probes;
@@ -63,6 +64,7 @@ use foreign::Foreign;
 use launch::Launcher;
 use load::UnitPaths;
 use notify::NotifySockets;
+use pending::PendingChildren;
 use place::Place;
 use readiness::Watcher;
 use render::Renderer;
@@ -87,6 +89,7 @@ struct Init {
     poller: Poller,
     signals: SignalFd,
     children: Children,
+    pending: PendingChildren,
     foreign: Foreign,
     deferrals: Deferrals,
     /// What was said of the unit files when they were last read.
@@ -135,10 +138,11 @@ enum Class {
     Logger,
     Capture,
     Foreign,
+    Pending,
 }
 
 impl Class {
-    const ALL: [Class; 7] = [
+    const ALL: [Class; 8] = [
         Class::Signals,
         Class::Control,
         Class::Notify,
@@ -146,6 +150,7 @@ impl Class {
         Class::Logger,
         Class::Capture,
         Class::Foreign,
+        Class::Pending,
     ];
 
     fn from_number(number: u8) -> Option<Class> {

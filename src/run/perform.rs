@@ -45,17 +45,9 @@ impl Init {
                 self.events.push_back(Event::Inspected { unit, purpose, finding });
             }
             Effect::Spawn { unit, spec, role, reason, main } => {
-                let event = match self.spawn(unit, spec, role, reason, main) {
-                    Ok(pid) => {
-                        self.children.insert(pid, Owner::Unit(unit, role));
-                        Event::Spawned { unit, role, pid }
-                    }
-                    Err(error) => {
-                        self.deferrals.failed(unit, error.to_string());
-                        Event::SpawnFailed { unit, role, error }
-                    }
-                };
-                self.events.push_back(event);
+                if let Err(error) = self.spawn(unit, spec, role, reason, main) {
+                    self.spawn_failed(unit, role, error);
+                }
             }
             Effect::SettleRenders { unit, verdict } => {
                 for problem in self.renderer.settle(unit, verdict) {
@@ -87,7 +79,7 @@ impl Init {
         role: Role,
         reason: Reason,
         main: Option<Pid>,
-    ) -> Result<Pid, SpawnError> {
+    ) -> Result<(), SpawnError> {
         let program = unit.program().ok_or_else(nothing_to_run)?;
         let (command, run_as) = command_of(program, role).ok_or_else(nothing_to_run)?;
         let part = match role {
@@ -124,7 +116,7 @@ impl Init {
                 (outputs.stdout, outputs.stderr)
             }
         };
-        let pid = self.launcher.launch(&Launch {
+        let started = self.launcher.launch(&Launch {
             unit: &unit,
             program,
             command,
@@ -137,9 +129,10 @@ impl Init {
             promised: promised_fd.as_ref().map(|(number, fd)| (*number, fd.as_fd())),
         })?;
         if let Some(pipes) = pipes {
-            self.captures.watch(pid, unit, pipes, &self.poller);
+            self.captures.watch(started.pid(), unit, pipes, &self.poller);
         }
-        Ok(pid)
+        self.set_out(Owner::Unit(id, role), started);
+        Ok(())
     }
 
     /// Looks at what is there before the process starts; answers the descriptor that it was promised.

@@ -5,6 +5,7 @@ use crate::model::unit::{LogTarget, Readiness as Way};
 use crate::model::{ExitStatus, Pid, Signal, SpawnError};
 use crate::sys::kill;
 use crate::sys::poll::Readiness;
+use crate::sys::spawn::Started;
 
 use super::Init;
 use super::belongs::belongs;
@@ -71,6 +72,7 @@ impl Init {
 
     pub(super) fn forget_readiness(&mut self, unit: UnitId) {
         self.probing.remove(&unit);
+        self.forget_pending_probe(unit);
         let mut outcomes = Vec::new();
         self.watcher.forget(unit, &self.poller, &mut outcomes);
         self.logs.unwatch(slot(unit));
@@ -120,19 +122,24 @@ impl Init {
 
     fn run_probe(&mut self, unit: UnitId) {
         match self.start_probe(unit) {
-            Ok(pid) => {
-                self.children.insert(pid, Owner::Probe(unit));
-                let mut outcomes = Vec::new();
-                self.watcher.probe_started(unit, pid, &self.poller, self.now, &mut outcomes);
-                self.follow(outcomes);
-            }
-            Err(error) => {
-                self.watcher.probe_not_started(unit, &error.to_string(), &self.poller, self.now);
-            }
+            Ok(started) => self.set_out(Owner::Probe(unit), started),
+            Err(error) => self.probe_does_not_run(unit, &error),
         }
     }
 
-    fn start_probe(&mut self, id: UnitId) -> Result<Pid, SpawnError> {
+    /// A probe has come to its exec.
+    pub(super) fn probe_runs(&mut self, unit: UnitId, pid: Pid) {
+        let mut outcomes = Vec::new();
+        self.watcher.probe_started(unit, pid, &self.poller, self.now, &mut outcomes);
+        self.follow(outcomes);
+    }
+
+    /// A probe could not be started.
+    pub(super) fn probe_does_not_run(&mut self, unit: UnitId, error: &SpawnError) {
+        self.watcher.probe_not_started(unit, &error.to_string(), &self.poller, self.now);
+    }
+
+    fn start_probe(&mut self, id: UnitId) -> Result<Started, SpawnError> {
         let unit = self.spec(id)?;
         let program = unit.program().ok_or_else(super::perform::nothing_to_run)?;
         let Way::Command { exec, .. } = &program.ready.how else {

@@ -5,16 +5,17 @@
 //!     → groups → group → user → directory → readable, writable → signals → execve
 //! ```
 //!
-//! It runs in its parent's memory. So: no allocation, no lock, no drop, no panic, no formatting; raw system
-//! calls only, because the C library's `setresuid` would tell threads that are not there; and it leaves by
+//! It runs in its parent's memory, or in a copy of that. So: no allocation, no lock, no drop, no panic, no formatting; raw
+//! system calls only, because the C library's `setresuid` would tell threads that are not there; and it leaves by
 //! `_exit`. What it writes is the report and `errno`, which the suspended parent does not look at.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::close_on_exec;
+use super::fault::{Fault, Report};
 use super::limits::{self, RawLimit};
 use super::shelf::Laid;
 use super::signals::{self, Disposition};
@@ -37,6 +38,8 @@ pub(super) struct Prepared<'a> {
     mask: u64,
     table: Table,
     pub(super) report: Report,
+    /// Where the report is written to by a child that has memory of its own; -1 for one that shares its parent's.
+    report_through: AtomicI32,
 }
 
 /// The child's descriptors.
@@ -54,47 +57,7 @@ struct Placement {
     target: RawFd,
 }
 
-/// What the child leaves behind when it could not exec.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    /// Zero: nothing went wrong.
-    stage: AtomicUsize,
-    errno: AtomicI32,
-    index: AtomicUsize,
-    /// The child could not get a table of its own and did nothing.
-    shared: AtomicBool,
-}
-
-/// A step that failed.
-#[derive(Debug)]
-struct Failed {
-    stage: ExecStage,
-    /// The index of what it failed on.
-    index: usize,
-    errno: c_int,
-}
-
-type Step = Result<(), Failed>;
-
-impl Report {
-    /// The stage that failed, the kernel's word, and the index of the subject.
-    pub(super) fn read(&self) -> Option<(ExecStage, i32, usize)> {
-        let number = self.stage.load(Ordering::Acquire).checked_sub(1)?;
-        let stage = *ExecStage::ALL.get(number)?;
-        Some((stage, self.errno.load(Ordering::Relaxed), self.index.load(Ordering::Relaxed)))
-    }
-
-    /// The errno with which the child was refused a table of its own; it has done nothing at all then.
-    pub(super) fn refused_table(&self) -> Option<i32> {
-        self.shared.load(Ordering::Acquire).then(|| self.errno.load(Ordering::Relaxed))
-    }
-
-    fn write(&self, failed: &Failed) {
-        self.errno.store(failed.errno, Ordering::Relaxed);
-        self.index.store(failed.index, Ordering::Relaxed);
-        self.stage.store(failed.stage as usize + 1, Ordering::Release);
-    }
-}
+type Step = Result<(), Fault>;
 
 impl<'a> Prepared<'a> {
     pub(super) fn new(plan: &'a Plan<'a>, restored: &'a [(c_int, Disposition)]) -> Prepared<'a> {
@@ -113,7 +76,13 @@ impl<'a> Prepared<'a> {
             mask: signals::inherited().mask(),
             table: Table::Copied,
             report: Report::default(),
+            report_through: AtomicI32::new(-1),
         }
+    }
+
+    /// The child has memory of its own, and its parent reads the report from the other end of this pipe.
+    pub(super) fn report_through(&mut self, pipe: BorrowedFd<'_>) {
+        self.report_through = AtomicI32::new(pipe.as_raw_fd());
     }
 
     /// Lets the child share its parent's table at first; false, and nothing changed, where what it gets has no room on
@@ -215,22 +184,33 @@ pub(super) extern "C" fn main(argument: *mut c_void) -> c_int {
     if let Table::SharedUntil(free) = prepared.table
         && !close_on_exec::copy_below(free)
     {
-        prepared.report.errno.store(errno(), Ordering::Relaxed);
-        prepared.report.shared.store(true, Ordering::Release);
+        prepared.report.refuse_table(errno());
     } else if let Err(failed) = run(prepared) {
-        prepared.report.write(&failed);
+        prepared.report.write(failed);
+        tell(prepared, failed);
     }
     // SAFETY: it takes a number; unlike `exit` it runs nothing of the parent's.
     unsafe { libc::_exit(127) }
 }
 
+/// To a parent that does not see the child's memory. Where the pipe is gone, so is the parent.
+fn tell(prepared: &Prepared<'_>, fault: Fault) {
+    let (pipe, word) = (prepared.report_through.load(Ordering::Relaxed), fault.to_bytes());
+    if pipe >= 0 {
+        // SAFETY: the bytes are as many as are said.
+        unsafe { libc::syscall(libc::SYS_write, pipe, word.as_ptr(), word.len()) };
+    }
+}
+
 fn run(prepared: &Prepared<'_>) -> Step {
     leave_group(prepared.plan)?;
     close_on_exec::mark_all();
+    save_report(prepared)?;
     if let Stdin::Tty(path) = &prepared.plan.stdin {
         terminal(prepared, path)?;
     }
     place(prepared)?;
+    let_go(prepared);
     bounds(prepared)?;
     if let Some(identity) = &prepared.plan.identity {
         become_user(identity)?;
@@ -298,6 +278,38 @@ fn place(prepared: &Prepared<'_>) -> Step {
         check(answer, ExecStage::Descriptors, target as usize)?;
     }
     Ok(())
+}
+
+/// The pipe of the report steps aside to where no descriptor was promised.
+fn save_report(prepared: &Prepared<'_>) -> Step {
+    let pipe = prepared.report_through.load(Ordering::Relaxed);
+    if pipe >= 0 {
+        // SAFETY: no pointers.
+        let aside = unsafe { libc::syscall(libc::SYS_fcntl, pipe, libc::F_DUPFD_CLOEXEC, prepared.free) };
+        check(aside, ExecStage::Descriptors, prepared.free as usize)?;
+        prepared.report_through.store(aside as RawFd, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// A child that others may stop holds nothing of its parent's by then: whoever waits for the end of a pipe or a connection
+/// would wait for them. Where the kernel cannot close a range, before 5.9, only its exec or its end closes the upper ones.
+fn let_go(prepared: &Prepared<'_>) {
+    let pipe = prepared.report_through.load(Ordering::Relaxed);
+    if pipe < 0 {
+        return;
+    }
+    let lower = 3..prepared.free;
+    for fd in lower.filter(|fd| prepared.placements.iter().all(|placement| placement.target != *fd)) {
+        // SAFETY: no pointers. The table is the child's own, and what is closed is not used by it.
+        unsafe { libc::syscall(libc::SYS_close, fd) };
+    }
+    if prepared.free < pipe {
+        // SAFETY: as above.
+        unsafe { libc::syscall(libc::SYS_close_range, prepared.free, pipe - 1, 0) };
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_close_range, pipe + 1, c_int::MAX, 0) };
 }
 
 /// What bounds the process, while it may still raise what only root may raise.
@@ -386,13 +398,13 @@ fn verify(identity: &Identity) -> Step {
     // SAFETY: three places for a number.
     check(unsafe { libc::syscall(libc::SYS_getresuid, r, e, s) }, ExecStage::User, 0)?;
     if [real, effective, saved] != [identity.uid; 3] {
-        return Err(Failed { stage: ExecStage::User, index: 0, errno: libc::EINVAL });
+        return Err(Fault { stage: ExecStage::User, index: 0, errno: libc::EINVAL });
     }
     let (r, e, s) = (&raw mut real, &raw mut effective, &raw mut saved);
     // SAFETY: three places for a number.
     check(unsafe { libc::syscall(libc::SYS_getresgid, r, e, s) }, ExecStage::Group, 0)?;
     if [real, effective, saved] != [identity.gid; 3] {
-        return Err(Failed { stage: ExecStage::Group, index: 0, errno: libc::EINVAL });
+        return Err(Fault { stage: ExecStage::Group, index: 0, errno: libc::EINVAL });
     }
     Ok(())
 }
@@ -434,11 +446,12 @@ fn restore_signals(prepared: &Prepared<'_>) -> Step {
 }
 
 fn check(answer: c_long, stage: ExecStage, index: usize) -> Step {
-    if answer == -1 { Err(Failed { stage, index, errno: errno() }) } else { Ok(()) }
+    if answer == -1 { Err(Fault { stage, index, errno: errno() }) } else { Ok(()) }
 }
 
 fn errno() -> c_int {
-    // SAFETY: the C library answers a valid pointer; parent and child share the thread that it belongs to.
+    // SAFETY: the C library answers a valid pointer; parent and child share the thread that it belongs to, or the child has
+    // a copy of that.
     let place = unsafe { libc::__errno_location() };
     // SAFETY: see above.
     unsafe { *place }

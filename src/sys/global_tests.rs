@@ -22,7 +22,7 @@ fn c(text: &str) -> CString {
 
 fn start(script: &str) -> Pid {
     let null = File::options().read(true).write(true).open("/dev/null").unwrap();
-    spawn(&Plan::new(c("/bin/sh"), vec![c("sh"), c("-c"), c(script)], null.as_fd())).unwrap()
+    spawn(Plan::new(c("/bin/sh"), vec![c("sh"), c("-c"), c(script)], null.as_fd())).unwrap()
 }
 
 /// What a script prints; the child is left to be reaped.
@@ -36,8 +36,7 @@ fn output_of(argv: &[&str]) -> String {
     let program = c(&format!("/bin/{}", argv.first().unwrap()));
     let mut plan = Plan::new(program, argv.iter().map(|text| c(text)).collect(), null.as_fd());
     plan.stdout = Some(far.as_fd());
-    spawn(&plan).unwrap();
-    drop(plan);
+    spawn(plan).unwrap();
     drop(far);
     let mut text = String::new();
     near.read_to_string(&mut text).unwrap();
@@ -99,7 +98,7 @@ fn a_hundred_children_that_end_at_once_are_all_reaped_with_their_own_status() {
 fn a_start_that_fails_leaves_nothing_to_reap() {
     alone_after("true", HERE, "a_start_that_fails_leaves_nothing_to_reap", || {
         let null = File::open("/dev/null").unwrap();
-        let error = spawn(&Plan::new(c("/none"), vec![c("none")], null.as_fd())).unwrap_err();
+        let error = spawn(Plan::new(c("/none"), vec![c("none")], null.as_fd())).unwrap_err();
         assert_eq!(error.stage, ExecStage::Exec);
         assert_eq!(reap::next(), Reaped::NoChildren);
     });
@@ -168,7 +167,7 @@ fn start_family() {
     let (mut near, far) = UnixStream::pair().unwrap();
     let mut plan = Plan::new(c("/bin/sh"), vec![c("sh"), c("-c"), c(FAMILY)], null.as_fd());
     plan.stdout = Some(far.as_fd());
-    spawn(&plan).unwrap();
+    spawn(plan).unwrap();
     near.read_exact(&mut [0; 5]).unwrap();
 }
 
@@ -241,7 +240,7 @@ fn where_groups_may_not_be_set_who_stays_himself_starts_all_the_same() {
         let start = |groups: Vec<u32>| {
             let mut plan = Plan::new(c("/bin/true"), vec![c("true")], null.as_fd());
             plan.identity = Some(Identity { uid: 0, gid: 0, groups });
-            spawn(&plan).map(drop)
+            spawn(plan).map(drop)
         };
         start(vec![0]).unwrap();
         start(Vec::new()).unwrap();

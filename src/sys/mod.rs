@@ -22,6 +22,7 @@ pub mod dirs;
 mod entries;
 pub mod entry;
 mod exec_words;
+mod fault;
 pub mod files;
 #[cfg(test)]
 mod global_tests;
@@ -35,6 +36,7 @@ mod message;
 pub mod namespace;
 #[cfg(all(panic = "abort", target_env = "musl", not(test), not(debug_assertions)))]
 mod no_unwinding;
+pub mod pending;
 pub mod pidfd;
 pub mod pipe;
 pub mod poll;
@@ -47,5 +49,6 @@ pub mod signals;
 pub mod socket;
 pub mod spawn;
 mod stack;
+mod subjects;
 pub mod terminal;
 pub mod walk;

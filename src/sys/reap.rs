@@ -41,6 +41,26 @@ pub fn next() -> Reaped {
     Reaped::NoneReady
 }
 
+/// The next child that ended, without taking it: its number is its own until [`take()`].
+#[doc(alias = "WNOWAIT")]
+pub fn peek() -> Option<Pid> {
+    // SAFETY: all of `siginfo_t` is numbers and pointers, for which zero is valid.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    // SAFETY: `info` is a valid place for the answer.
+    call::retry(|| unsafe { libc::waitid(libc::P_ALL, 0, &mut info, options) }).ok()?;
+    // SAFETY: what waitid fills in has this field; where it found nobody, it is still zero.
+    Pid::new(unsafe { info.si_pid() })
+}
+
+/// Takes this child, if it has ended.
+pub fn take(pid: Pid) -> Reaped {
+    match wait(pid.get(), libc::WNOHANG | libc::__WALL) {
+        Ok((Some(pid), status)) => Reaped::Child(pid, status),
+        Ok((None, _)) | Err(_) => Reaped::NoneReady,
+    }
+}
+
 /// Waits for a child that is known to be on its way out, so that nobody else learns of it.
 pub(super) fn bury(pid: Pid) {
     // An error says that it is gone already.

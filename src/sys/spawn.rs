@@ -1,34 +1,39 @@
 //! Starting a process: a plan that is whole before the child exists, and a child that only carries it out.
 //!
 //! ```text
-//!   Plan ──prepare──▶ Prepared ──clone(VM|VFORK)──▶ child: steps of ExecStage … execve
-//!                         ▲                           │
-//!                         └──── Report: stage, errno, index of the subject ◀── _exit
+//!                                ┌─ sexton's own user ─▶ clone(VM|VFORK) ─▶ child: steps of ExecStage … execve
+//!   Plan ──prepare──▶ Prepared ──┤      └─── waits ◀── Report, in memory ◀────┘
+//!                                └─ another user ──────▶ fork ────────────▶ child: the same steps … execve
+//!                                       └─ Pending ◀── Fault, through a pipe ◀┘
 //! ```
 //!
-//! The child shares the parent's memory, and the parent is suspended until the exec: nothing is copied,
-//! however large sexton grows, and the report needs no pipe. Of the descriptors it copies only the lowest few, where
-//! the kernel can do that: see `shelf`. For the same reason the child may not
-//! allocate, lock, drop or panic.
+//! A child that stays whose sexton is shares the parent's memory, and the parent is suspended until the exec: nothing
+//! is copied, however large sexton grows, and the report needs no pipe. Of the descriptors it copies only the lowest
+//! few, where the kernel can do that: see `shelf`. For the same reason the child may not allocate, lock, drop or panic.
+//!
+//! A child that becomes another user can be stopped by every process of that user before it comes to its exec, and no
+//! mask keeps STOP out. Nobody waits for that one, and it shares nothing that could be reached through it: see
+//! `pending`.
 //!
 //! See [clone(2)](https://man7.org/linux/man-pages/man2/clone.2.html) and
 //! [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html).
 
 use std::ffi::{CStr, CString};
-use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
 use super::child::{self, Prepared, Table};
+use super::fault::Fault;
+use super::pending::Pending;
 use super::shelf::Shelf;
 use super::signals::{self, AllBlocked, Disposition};
 use super::stack::Stack;
-use super::{call, exec_words, limits, reap};
+use super::subjects::Subjects;
+use super::{call, pipe, process, reap};
 use crate::model::process::Limit;
-use crate::model::spawn::Cause;
 use crate::model::unit::IoClass;
-use crate::model::{ExecStage, Pid, SpawnError};
+use crate::model::{Pid, SpawnError};
 
 /// All that a child needs. It always becomes the leader of a group of its own, gets no other descriptors than
 /// these, and the signal mask and ignored signals that sexton itself was started with.
@@ -128,53 +133,84 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What the step was done to, for people.
-    fn subject(&self, stage: ExecStage, index: usize) -> String {
-        let path = |path: Option<&CString>| path.map_or_else(String::new, |path| lossy(path));
-        match stage {
-            ExecStage::Descriptors => index.to_string(),
-            ExecStage::Terminal => match &self.stdin {
-                Stdin::Tty(tty) => lossy(tty),
-                Stdin::Fd(_) => String::new(),
-            },
-            ExecStage::Limits => limits::name(self.limits.get(index)).to_owned(),
-            ExecStage::Nice => self.nice.map_or_else(String::new, |nice| nice.to_string()),
-            ExecStage::OomScore => self.oom_score_adj.map_or_else(String::new, |score| score.to_string()),
-            ExecStage::Group => self.identity.as_ref().map_or_else(String::new, |who| who.gid.to_string()),
-            ExecStage::User => self.identity.as_ref().map_or_else(String::new, |who| who.uid.to_string()),
-            ExecStage::Directory => path(self.directory.as_ref()),
-            ExecStage::Readable => path(self.readable.get(index)),
-            ExecStage::Writable => path(self.writable.get(index)),
-            ExecStage::Exec => lossy(&self.program),
-            _ => String::new(),
+    /// Does it become somebody who may signal it before it is there?
+    fn changes_user(&self) -> bool {
+        self.identity.as_ref().is_some_and(|identity| identity.uid != process::effective_uid())
+    }
+}
+
+/// A process that was started.
+#[derive(Debug)]
+#[must_use]
+pub enum Started {
+    /// Its program runs.
+    Executed(Pid),
+    /// It is there, and on its way to its program.
+    Pending(Pending),
+}
+
+impl Started {
+    /// Its pid.
+    pub fn pid(&self) -> Pid {
+        match self {
+            Started::Executed(pid) => *pid,
+            Started::Pending(pending) => pending.pid(),
         }
     }
 }
 
-fn lossy(text: &CStr) -> String {
-    text.to_string_lossy().into_owned()
-}
-
-/// Starts a process. When this answers its pid, the exec has worked; when it answers an error, there is no
+/// Starts a process without ever waiting for somebody who could be stopped by others. An error says that there is no
 /// process and nothing to reap.
 ///
-/// What sexton does on signals must have its final form before the first call: the difference to what was
-/// inherited is computed once.
-pub fn spawn(plan: &Plan<'_>) -> Result<Pid, SpawnError> {
+/// What sexton does on signals must have its final form before the first call: the difference to what was inherited is
+/// computed once.
+pub fn start(plan: Plan<'_>) -> Result<Started, SpawnError> {
+    if plan.changes_user() { part(plan).map(Started::Pending) } else { spawn(plan).map(Started::Executed) }
+}
+
+/// Starts a process and waits for its exec. When this answers its pid, the exec has worked; when it answers an error,
+/// there is no process and nothing to reap.
+///
+/// As for [`start`]; a process of another user can hold this up for as long as it likes.
+pub fn spawn(plan: Plan<'_>) -> Result<Pid, SpawnError> {
+    let outcome = with_spawner(|spawner| spawner.spawn(&plan));
+    outcome.map_err(|fault| Subjects::of(plan).error(fault))
+}
+
+/// Starts a process and does not wait for its exec.
+fn part(plan: Plan<'_>) -> Result<Pending, SpawnError> {
+    let pipe = pipe::new().and_then(|(read, write)| {
+        pipe::set_nonblocking(read.as_fd())?;
+        Ok((read, write))
+    });
+    let outcome = match pipe {
+        Ok((read, write)) => {
+            with_spawner(|spawner| spawner.part(&plan, write.as_fd())).map(|pid| (pid, read))
+        }
+        Err(error) => Err(Fault::no_process(&error)),
+    };
+    let subjects = Subjects::of(plan);
+    match outcome {
+        Ok((pid, read)) => Ok(Pending::new(pid, read, subjects)),
+        Err(fault) => Err(subjects.error(fault)),
+    }
+}
+
+fn with_spawner<T>(act: impl FnOnce(&mut Spawner) -> Result<T, Fault>) -> Result<T, Fault> {
     let mut slot = SPAWNER.lock().unwrap_or_else(PoisonError::into_inner);
     match &mut *slot {
-        Some(spawner) => spawner.spawn(plan),
+        Some(spawner) => act(spawner),
         None => {
-            let stack = Stack::new().map_err(|error| no_process(&error))?;
+            let stack = Stack::new().map_err(|error| Fault::no_process(&error))?;
             let restored = signals::inherited().restored();
             // Without a shelf every child copies the whole table.
             let shelf = Shelf::new().ok();
-            slot.insert(Spawner { stack, restored, shelf }).spawn(plan)
+            act(slot.insert(Spawner { stack, restored, shelf }))
         }
     }
 }
 
-/// One stack serves all, because whoever spawns is suspended until its child has left it. PID 1 has one thread and
+/// One stack serves all, because whoever spawns is suspended until its child has left it, or has a copy. PID 1 has one thread and
 /// never finds the lock taken; the tests have many. It is not thread-local: that would cost a mapping at every start,
 /// and a failure of it before `main` could not be survived.
 static SPAWNER: Mutex<Option<Spawner>> = Mutex::new(None);
@@ -188,14 +224,14 @@ struct Spawner {
 }
 
 impl Spawner {
-    fn spawn(&mut self, plan: &Plan<'_>) -> Result<Pid, SpawnError> {
+    fn spawn(&mut self, plan: &Plan<'_>) -> Result<Pid, Fault> {
         if let Some(shelf) = &self.shelf {
             let mut laid = shelf.lay();
             let mut prepared = Prepared::new(plan, &self.restored);
             if prepared.share_table(&mut laid, shelf.free()) {
-                let pid = clone(&mut self.stack, &prepared).map_err(|error| no_process(&error))?;
+                let pid = clone_and_wait(&mut self.stack, &prepared)?;
                 let Some(errno) = prepared.report.refused_table() else {
-                    return outcome(plan, &prepared, pid);
+                    return outcome(&prepared, pid);
                 };
                 reap::bury(pid);
                 drop(laid);
@@ -205,43 +241,44 @@ impl Spawner {
             }
         }
         let prepared = Prepared::new(plan, &self.restored);
-        let pid = clone(&mut self.stack, &prepared).map_err(|error| no_process(&error))?;
-        outcome(plan, &prepared, pid)
+        let pid = clone_and_wait(&mut self.stack, &prepared)?;
+        outcome(&prepared, pid)
+    }
+
+    fn part(&mut self, plan: &Plan<'_>, report: BorrowedFd<'_>) -> Result<Pid, Fault> {
+        let mut prepared = Prepared::new(plan, &self.restored);
+        prepared.report_through(report);
+        clone(&mut self.stack, &prepared, libc::SIGCHLD)
     }
 }
 
 /// What became of a child that had its own table of descriptors.
-fn outcome(plan: &Plan<'_>, prepared: &Prepared<'_>, pid: Pid) -> Result<Pid, SpawnError> {
-    let Some((stage, errno, index)) = prepared.report.read() else { return Ok(pid) };
+fn outcome(prepared: &Prepared<'_>, pid: Pid) -> Result<Pid, Fault> {
+    let Some(fault) = prepared.report.read() else { return Ok(pid) };
     reap::bury(pid);
-    let subject = plan.subject(stage, index);
-    let cause = match stage {
-        ExecStage::Exec => exec_words::explain(&plan.program, plan.directory.as_deref(), errno),
-        _ => Cause::Errno(errno),
-    };
-    Err(SpawnError { stage, subject, cause })
+    Err(fault)
 }
 
 /// Answers when the child has executed its program or has given up. Nobody else runs on `stack` until then.
-fn clone(stack: &mut Stack, prepared: &Prepared<'_>) -> io::Result<Pid> {
-    // A signal that the child took, on a handler of the parent's, would run in the parent's memory.
-    let blocked = AllBlocked::new()?;
+fn clone_and_wait(stack: &mut Stack, prepared: &Prepared<'_>) -> Result<Pid, Fault> {
     let table = match prepared.table() {
         Table::Copied => 0,
         Table::SharedUntil(_) => libc::CLONE_FILES,
     };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | table | libc::SIGCHLD;
-    let argument = std::ptr::from_ref(prepared).cast_mut().cast();
-    // SAFETY: the stack is ours alone and large enough for `child::main`, which never returns; the argument
-    // outlives the child's use of it, because the parent is suspended until then.
-    let answer = call::once(unsafe { libc::clone(child::main, stack.top(), flags, argument) });
-    drop(blocked);
-    answer.and_then(|pid| Pid::new(pid).ok_or_else(|| call::error(libc::ECHILD)))
+    clone(stack, prepared, libc::CLONE_VM | libc::CLONE_VFORK | table | libc::SIGCHLD)
 }
 
-fn no_process(error: &io::Error) -> SpawnError {
-    let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
-    SpawnError { stage: ExecStage::Fork, subject: String::new(), cause: Cause::Errno(errno) }
+/// With `CLONE_VM` there must be `CLONE_VFORK`.
+fn clone(stack: &mut Stack, prepared: &Prepared<'_>, flags: libc::c_int) -> Result<Pid, Fault> {
+    // A signal that the child took, on a handler of the parent's, would run in the parent's memory.
+    let blocked = AllBlocked::new().map_err(|error| Fault::no_process(&error))?;
+    let argument = std::ptr::from_ref(prepared).cast_mut().cast();
+    // SAFETY: the stack is ours alone and large enough for `child::main`, which never returns. The argument outlives the
+    // child's use of it: either the parent is suspended until then, or the child has a copy of all memory.
+    let answer = call::once(unsafe { libc::clone(child::main, stack.top(), flags, argument) });
+    drop(blocked);
+    let pid = answer.and_then(|pid| Pid::new(pid).ok_or_else(|| call::error(libc::ECHILD)));
+    pid.map_err(|error| Fault::no_process(&error))
 }
 
 #[cfg(test)]

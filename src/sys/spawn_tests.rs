@@ -6,10 +6,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::*;
 use crate::model::process::Resource;
-use crate::model::{ExitStatus, Signal};
+use crate::model::{ExecStage, ExitStatus, Signal};
+use crate::sys::kill;
+use crate::sys::pending::Progress;
+use crate::sys::poll::{Interest, Poller, Token};
 
 fn c(text: &str) -> CString {
     CString::new(text).unwrap()
@@ -30,6 +34,25 @@ fn shell<'a>(script: &str, null: &'a File) -> Plan<'a> {
     plan
 }
 
+/// Starts it, and waits for its exec as the loop does.
+fn arrive(plan: Plan<'_>) -> Result<Pid, SpawnError> {
+    let pending = match start(plan)? {
+        Started::Executed(pid) => return Ok(pid),
+        Started::Pending(pending) => pending,
+    };
+    let poller = Poller::new().unwrap();
+    poller.add(pending.as_fd(), Token::new(0, 0), Interest::Read).unwrap();
+    poller.wait(&mut Vec::new(), Some(Duration::from_secs(20))).unwrap();
+    match pending.look() {
+        Progress::Executed => Ok(pending.pid()),
+        Progress::Failed(error) => {
+            assert_eq!(status(pending.pid()), ExitStatus::exited(127));
+            Err(error)
+        }
+        Progress::Coming => panic!("it did not come to its exec"),
+    }
+}
+
 /// Waits for this one child: under test threads nobody may wait for all.
 fn status(pid: Pid) -> ExitStatus {
     let mut status = 0;
@@ -44,8 +67,7 @@ fn output(script: &str, change: impl FnOnce(&mut Plan<'_>)) -> String {
     let mut plan = shell(script, &null);
     plan.stdout = Some(far.as_fd());
     change(&mut plan);
-    let pid = spawn(&plan).unwrap();
-    drop(plan);
+    let pid = arrive(plan).unwrap();
     drop(far);
     let mut text = String::new();
     near.read_to_string(&mut text).unwrap();
@@ -57,7 +79,7 @@ fn failure(change: impl FnOnce(&mut Plan<'_>)) -> SpawnError {
     let null = null();
     let mut plan = shell("exit 0", &null);
     change(&mut plan);
-    spawn(&plan).unwrap_err()
+    arrive(plan).unwrap_err()
 }
 
 #[test]
@@ -107,8 +129,7 @@ fn descriptors_that_stand_in_each_others_places_are_not_lost() {
     plan.argv.extend([c("sh"), c(&at_second.to_string()), c(&at_first.to_string())]);
     plan.program = c("/bin/bash");
     plan.promised = vec![(at_second, first.as_fd()), (at_first, second.as_fd())];
-    let pid = spawn(&plan).unwrap();
-    drop(plan);
+    let pid = spawn(plan).unwrap();
     drop((first, second));
     let mut texts = (String::new(), String::new());
     first_near.read_to_string(&mut texts.0).unwrap();
@@ -126,8 +147,7 @@ fn a_descriptor_promised_at_its_own_number_survives_the_exec() {
     plan.program = c("/bin/bash");
     plan.argv.extend([c("sh"), c(&far.as_raw_fd().to_string())]);
     plan.promised = vec![(far.as_raw_fd(), far.as_fd())];
-    let pid = spawn(&plan).unwrap();
-    drop(plan);
+    let pid = spawn(plan).unwrap();
     drop(far);
     let mut text = String::new();
     near.read_to_string(&mut text).unwrap();
@@ -173,7 +193,6 @@ fn what_a_process_must_read_and_write_is_tried_as_its_user() {
     std::fs::write(&path, "").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let name = path.to_str().unwrap();
-    let nobody = || Some(Identity { uid: 65534, gid: 65534, groups: Vec::new() });
     let error = failure(|plan| {
         plan.identity = nobody();
         plan.readable = vec![c("/"), c(name)];
@@ -246,8 +265,8 @@ fn a_missing_interpreter_and_a_script_without_one_are_told_apart_from_a_missing_
 #[test]
 fn a_process_that_ends_by_itself_is_not_taken_for_a_failed_start() {
     let null = null();
-    assert_eq!(status(spawn(&shell("exit 127", &null)).unwrap()), ExitStatus::exited(127));
-    let killed = status(spawn(&shell("kill -50 $$", &null)).unwrap());
+    assert_eq!(status(spawn(shell("exit 127", &null)).unwrap()), ExitStatus::exited(127));
+    let killed = status(spawn(shell("kill -50 $$", &null)).unwrap());
     assert_eq!(killed, ExitStatus::killed(Signal::from_number(50).unwrap()));
 }
 
@@ -290,5 +309,76 @@ fn where_the_table_cannot_be_shared_the_descriptors_are_the_same() {
         near.read_to_string(&mut text).unwrap();
         assert_eq!(text, "out\nerr\nmore\n0, 1, 2, 9\n");
         assert!(status(pid).is_success());
+    }
+}
+
+fn nobody() -> Option<Identity> {
+    Some(Identity { uid: 65534, gid: 65534, groups: Vec::new() })
+}
+
+#[test]
+fn whoever_becomes_another_user_is_not_waited_for_and_may_be_stopped_on_the_way() {
+    let (null, (mut near, far)) = (null(), pipe());
+    let mut plan = shell("echo here", &null);
+    plan.stdout = Some(far.as_fd());
+    plan.identity = nobody();
+    // They take it some milliseconds.
+    plan.readable = vec![c("/usr/bin/env"); 20_000];
+    let Started::Pending(pending) = start(plan).unwrap() else { panic!("it was waited for") };
+    kill::process(pending.pid(), Signal::STOP).unwrap();
+    // SAFETY: null says that nobody wants the status. It answers when the child has stopped.
+    call::retry(|| unsafe { libc::waitpid(pending.pid().get(), std::ptr::null_mut(), libc::WUNTRACED) })
+        .unwrap();
+    assert_eq!(pending.look(), Progress::Coming);
+    let late = "cannot execute '/bin/sh': it did not come to that within 10 s: \
+                somebody may have stopped it, or a file system hangs";
+    assert_eq!(pending.late(Duration::from_secs(10)).to_string(), late);
+    kill::process(pending.pid(), Signal::CONT).unwrap();
+    drop(far);
+    let mut text = String::new();
+    near.read_to_string(&mut text).unwrap();
+    assert_eq!((text.as_str(), pending.look()), ("here\n", Progress::Executed));
+    assert!(status(pending.pid()).is_success());
+}
+
+#[test]
+fn who_is_killed_on_the_way_is_seen_to_end_and_not_to_fail() {
+    let null = null();
+    let mut plan = shell("exit 0", &null);
+    plan.identity = nobody();
+    let Started::Pending(pending) = start(plan).unwrap() else { panic!("it was waited for") };
+    kill::process(pending.pid(), Signal::KILL).unwrap();
+    let _end = status(pending.pid());
+    assert_eq!(pending.look(), Progress::Executed);
+}
+
+#[test]
+fn a_child_on_its_way_holds_what_it_was_promised_and_nothing_else_of_ours() {
+    let (null, (mut near, far)) = (null(), pipe());
+    let high = high(&far);
+    drop(far);
+    let mut plan = shell("echo here >&5", &null);
+    plan.identity = nobody();
+    plan.promised = vec![(5, high.as_fd())];
+    plan.readable = vec![c("/usr/bin/env"); 20_000];
+    let Started::Pending(pending) = start(plan).unwrap() else { panic!("it was waited for") };
+    let descriptors = format!("/proc/{}/fd", pending.pid());
+    let held = || std::fs::read_dir(&descriptors).unwrap().count();
+    // 0, 1, 2, 5, and the pipe of its report.
+    while held() > 5 {
+        assert_eq!(pending.look(), Progress::Coming, "it had more until its exec");
+    }
+    drop(high);
+    let mut text = String::new();
+    near.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "here\n");
+    assert!(status(pending.pid()).is_success());
+}
+
+#[test]
+fn what_a_child_reports_through_its_pipe_is_what_it_met() {
+    for (index, stage) in ExecStage::ALL.into_iter().enumerate() {
+        let fault = Fault { stage, errno: 7 + index as i32, index };
+        assert_eq!(Fault::from_bytes(fault.to_bytes()), fault);
     }
 }

@@ -7,7 +7,7 @@
 //!   └─────────────┴───────────────────────────────────┘
 //! ```
 //!
-//! One is enough for all of them: the parent is suspended until its child has left the stack.
+//! One is enough for all of them: the parent is suspended until its child has left the stack, or the child has a copy.
 //!
 //! See [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html).
 
@@ -56,7 +56,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and no child runs on it: whoever spawned one waited for it.
+        // SAFETY: the mapping is ours, and no child runs on it: whoever spawned one waited for it, or gave it a copy.
         let _ = unsafe { libc::munmap(self.lowest.as_ptr(), GUARD + SIZE) };
         // An error would leave the memory mapped, and nobody could do anything about it.
     }

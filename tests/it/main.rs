@@ -12,6 +12,7 @@ mod daemons;
 mod essential;
 mod faults;
 mod foreign;
+mod hostile;
 mod library;
 mod pre_stop;
 mod process;
