@@ -318,7 +318,7 @@ impl Init {
     }
 
     /// Says every error in the unit files that was not there when they were last read.
-    fn say_new_errors(&mut self, loaded: &Loaded) {
+    pub(super) fn say_new_errors(&mut self, loaded: &Loaded) {
         let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error);
         let lines: Vec<String> = errors.map(Diagnostic::in_one_line).collect();
         for line in lines.iter().filter(|line| !self.said_of_files.contains(*line)) {

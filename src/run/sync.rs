@@ -56,13 +56,11 @@ impl Init {
 
     /// SIGHUP: nobody waits, so what comes of it is said on the console.
     pub(super) fn sync_on_signal(&mut self) {
-        let definitions = match self.read_definitions() {
+        let loaded = load::load(&self.paths);
+        self.say_new_errors(&loaded);
+        let definitions = match definitions(loaded) {
             Ok(definitions) => definitions,
-            Err(NoWish::Files(unfit)) => {
-                unfit.diagnostics.iter().for_each(|line| self.say(line));
-                return self.say(&format!("sync: refused: {}; nothing was changed", unfit.message));
-            }
-            Err(NoWish::Call(_)) => return,
+            Err(unfit) => return self.say(&format!("sync: refused: {}; nothing was changed", unfit.message)),
         };
         let Wish { request, units, done, read_at } = self.sync(definitions, Gate::Enforced);
         let definitions = match &request {

@@ -32,6 +32,30 @@ fn a_template_that_makes_a_bad_file_changes_nothing() {
 }
 
 #[test]
+fn a_signal_takes_over_what_the_files_say_and_a_scale_adds_what_they_do_not() {
+    use crate::harness::until;
+    use nix::sys::signal::Signal;
+    let template = "[instances]\ncount = 1\n[service]\nexec = [\"@TESTD@\", \"wait\"]\n";
+    let machine = Plan::new().daemon("x", "wait", "").unit("w@", template).up();
+    let pids = (machine.ready_pid("x"), machine.ready_pid("w@1"));
+    machine.sexton(&["scale", "w@", "3"]).expect(0);
+    machine.await_state("w@3", "ready");
+    machine.write("units/new.toml", &machine.fill("[service]\nexec = [\"@TESTD@\", \"wait\"]\n"));
+    machine.signal(Signal::SIGHUP);
+    until("the new unit is there and what was scaled is gone", || {
+        let mut names: Vec<String> = machine.units().into_iter().map(|unit| unit.name).collect();
+        names.sort();
+        (names == ["new", "w@1", "x"]).then_some(())
+    });
+    machine.await_state("new", "ready");
+    assert_eq!((machine.ready_pid("x"), machine.ready_pid("w@1")), pids);
+    machine.write("units/new.toml", "neds = []\n");
+    machine.signal(Signal::SIGHUP);
+    machine.await_console("sync: refused: the unit files have 1 error; nothing was changed");
+    assert_eq!(machine.state("new"), "ready");
+}
+
+#[test]
 fn what_changed_since_the_start_is_told_when_asked() {
     let machine = Plan::new().file("in", "good 1").unit("x", UNIT).up();
     machine.ready_pid("x");
