@@ -10,6 +10,8 @@
 //!   scope, plan  what a wish touches; what it would do
 //!   gate         tests and pre-stop hooks before anything is touched, and the way back
 //!   errand       what is done beside a unit: trial, pre_stop, reload
+//!   sync, roll   new unit files; one unit after the other
+//!   difference, exchange   what new definitions change; the moment at which they hold
 //!   graph        who depends on whom          preparing   what comes before the main process
 //!   cell         one unit and its counters    starting    from its spawn to ready
 //!   state        the states                   stopping    from ready to gone

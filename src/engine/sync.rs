@@ -179,7 +179,9 @@ impl Engine {
         let SyncScope { stops, named, .. } = self.sync_scope(&sync);
         self.exchange(sync.difference.at_first());
         self.boot.clone_from(&sync.boot);
-        self.tell(id, Progress::Phase(TransactionPhase::Stopping));
+        if !stops.is_empty() {
+            self.tell(id, Progress::Phase(TransactionPhase::Stopping));
+        }
         let removed: BTreeSet<UnitId> = sync.difference.removed.iter().copied().collect();
         for unit in stops.iter().copied() {
             self.displace(unit, if removed.contains(&unit) { Wanted::Down } else { Wanted::Up }, id);

@@ -208,9 +208,7 @@ impl Lint<'_> {
                 (
                     Readiness::Notify | Readiness::Fd(_) | Readiness::Log(_) | Readiness::Command { .. },
                     None,
-                ) => {
-                    continue;
-                }
+                ) => ("this sexton does not overlap processes yet: the old one stops first", None),
             };
             if seen.insert(unit.source.clone()) {
                 self.warn(unit, &["restart", "overlap"], message.to_owned(), help.map(str::to_owned));
