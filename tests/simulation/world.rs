@@ -268,7 +268,13 @@ impl World {
         let stubborn = self.chance.percent(10);
         let unkillable = self.chance.below(500) == 0;
         self.children.insert(pid, Child { unit, role, group: pid, stubborn, unkillable, ending: false });
-        let late = if self.chance.percent(self.faults.late_percent) { self.chance.below(20) } else { 0 };
+        // A process of another user may take longer to its exec than a killed one has to its end.
+        let may_be_slow = matches!(role, Role::StopCommand | Role::PostStart(_) | Role::PostStop(_));
+        let late = match self.chance.percent(self.faults.late_percent) {
+            true if may_be_slow && self.chance.percent(10) => self.chance.below(10_000),
+            true => self.chance.below(20),
+            false => 0,
+        };
         self.later(late, Happening::Event(Event::Spawned { unit, role, pid }));
         self.plan_end(pid, late);
     }
