@@ -107,7 +107,9 @@ fn a_start_that_fails_leaves_nothing_to_reap() {
 #[test]
 fn inherited_signals_reach_a_child_to_the_bit_whatever_sexton_did_meanwhile() {
     let name = "inherited_signals_reach_a_child_to_the_bit_whatever_sexton_did_meanwhile";
-    let setup = "trap '' PIPE USR1; set -- env --block-signal=USR2,TTOU \"$@\"";
+    // Whoever runs the tests in the background, or under nohup, has these ignored.
+    let setup = "trap '' PIPE USR1; \
+                 set -- env --default-signal=HUP,INT,QUIT --block-signal=USR2,TTOU \"$@\"";
     alone_after(setup, HERE, name, || {
         signals::block_all().unwrap();
         // Not by way of a shell: dash clears the mask of what it starts.
@@ -129,7 +131,8 @@ fn inherited_signals_reach_a_child_to_the_bit_whatever_sexton_did_meanwhile() {
 #[test]
 fn children_are_reaped_though_sexton_was_started_with_sigchld_ignored() {
     let name = "children_are_reaped_though_sexton_was_started_with_sigchld_ignored";
-    alone_after("set -- env --ignore-signal=CHLD \"$@\"", HERE, name, || {
+    let setup = "set -- env --default-signal=HUP,INT,QUIT --ignore-signal=CHLD \"$@\"";
+    alone_after(setup, HERE, name, || {
         assert!(signals::inherited().ignores(Signal::CHLD));
         signals::block_all().unwrap();
         let text = output_of(&["grep", "^SigIgn", "/proc/self/status"]);
