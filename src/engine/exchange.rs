@@ -23,8 +23,12 @@ use super::{Engine, cell_of};
 
 impl Engine {
     /// Adds units to those that are there. One whose file had errors takes the place of its old self; any other
-    /// entry of a name that is there already is passed over. Nothing is started.
+    /// entry of a name that is there already is passed over. Nothing is started. While a sync is on its way nothing is
+    /// added: the free places are promised to its units, and it brings the new ones itself.
     pub fn extend(&mut self, entries: Vec<Entry>) {
+        if self.is_syncing() {
+            return;
+        }
         let mut fresh = Vec::new();
         for entry in entries {
             match self.find(entry.name().as_str()) {

@@ -336,6 +336,9 @@ impl Init {
     /// Reads the unit files again and takes in those that were not there before, or had errors. What runs is not
     /// touched.
     pub(super) fn find_new_units(&mut self) {
+        if self.engine.is_syncing() {
+            return; // The sync brings what is new.
+        }
         let loaded = load::load(&self.paths);
         self.say_new_errors(&loaded);
         let mut entries = Vec::new();

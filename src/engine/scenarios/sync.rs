@@ -199,3 +199,19 @@ fn what_was_not_touched_still_stops_in_its_order() {
     let orders = stage.shutdown();
     assert_eq!(orders, ["reply 4 done", "SIGTERM new"], "it is still counted among those that are up");
 }
+
+#[test]
+fn nothing_is_added_past_a_sync_that_is_on_its_way() {
+    let mut stage = stage(vec![service("a")]);
+    stage.boot("a");
+    stage.sync(vec![service("a"), service("new").configtest()]);
+    stage.engine.extend(fixture::entries(vec![service("new"), service("other")]));
+    assert_eq!((stage.engine.find("new"), stage.engine.find("other"), stage.engine.len()), (None, None, 1));
+    stage.abandon(2);
+    let (unit, role, status) = (UnitId::from_index(1), TEST, ExitStatus::killed(Signal::KILL));
+    let verdict = Verdict::Failed(Box::new(Complaint { cause: Cause::Status(status), output: Vec::new() }));
+    let pid = stage.pids[&(unit, role)];
+    stage.feed(Event::Judged { unit, role, pid, status, verdict });
+    stage.engine.extend(fixture::entries(vec![service("other")]));
+    assert!(stage.engine.find("other").is_some());
+}
