@@ -77,7 +77,7 @@ pub use plan::{Plan, Testing};
 pub use progress::{HookNews, Progress, Tested, TransactionPhase};
 pub use state::{Phase, Wanted};
 pub use verdict::{Cause, Complaint, Verdict};
-pub use view::{LastTest, OnDisk, View};
+pub use view::{LastTest, View};
 
 use cell::{Body, Cell};
 use errand::{Errand, is_errands};

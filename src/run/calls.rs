@@ -4,10 +4,11 @@
 use crate::control::error::MethodError;
 use crate::control::method::Method;
 use crate::control::server::{Call, ConnectionId, Server};
-use crate::control::wire::{Explanation, UnitDetails, Units};
+use crate::control::wire::{Explanation, UnitDetails, UnitStatus, Units};
 use crate::engine::{Failure, Outcome, Phase, UnitId};
 use crate::sys::poll::Readiness;
 
+use super::disk::OnDisk;
 use super::event_loop::slot;
 use super::report::{output_of, report};
 use super::requests::{Held, Pending};
@@ -51,7 +52,9 @@ impl Init {
                     Some(patterns) => self.select(patterns)?,
                     None => self.engine.ids().collect(),
                 };
-                let units = ids.into_iter().map(|id| self.status_of(id)).collect();
+                let mut glance = self.glance();
+                let look = |id| self.status_of(id, self.look_at_disk(id, &mut glance));
+                let units = ids.into_iter().map(look).collect();
                 self.reply(connection, &Units { units });
             }
             Method::Show { unit } => {
@@ -112,7 +115,7 @@ impl Init {
         let Some(connection) = pending.connection else { return };
         let mut report = report(&self.engine, outcome, pending);
         let units = pending.units.iter().filter_map(|name| self.engine.find(name));
-        report.units = units.map(|id| self.status_of(id)).collect();
+        report.units = units.map(|id| self.status_of(id, OnDisk::default())).collect();
         if let Some(unit) = output_of {
             report.last_output = self.logs.tail(slot(unit));
             if let Some(note) = self.readiness_note(unit) {
@@ -128,15 +131,16 @@ impl Init {
         }
     }
 
-    fn status_of(&self, id: UnitId) -> crate::control::wire::UnitStatus {
-        view::unit_status(&self.engine, id, self.times(), self.status_texts.get(&id).map(String::as_str))
+    fn status_of(&self, id: UnitId, disk: OnDisk) -> UnitStatus {
+        let status_text = self.status_texts.get(&id).map(String::as_str);
+        view::unit_status(&self.engine, id, self.times(), status_text, disk)
     }
 
     /// All of a unit but for its last output.
     fn details_of(&self, id: UnitId) -> UnitDetails {
         let status_text = self.status_texts.get(&id).map(String::as_str);
-        let changed_since_start = self.changed_since_start(id);
-        UnitDetails { changed_since_start, ..view::unit_details(&self.engine, id, self.times(), status_text) }
+        let disk = self.look_at_disk(id, &mut self.glance());
+        view::unit_details(&self.engine, id, self.times(), status_text, disk)
     }
 
     fn times(&self) -> view::Times {

@@ -36,6 +36,7 @@ pub mod place;
 mod probes;
 pub mod progress;
 pub mod readiness;
+pub mod remote;
 pub mod render;
 pub mod report;
 pub mod requests;

@@ -9,6 +9,7 @@ mod harness;
 mod configtest;
 mod control;
 mod daemons;
+mod disk;
 mod essential;
 mod faults;
 mod foreign;
