@@ -10,7 +10,7 @@ use crate::sys::poll::Readiness;
 
 use super::disk::OnDisk;
 use super::event_loop::slot;
-use super::report::{output_of, report};
+use super::report::{output_of, report, words_of};
 use super::requests::{Held, Pending};
 use super::{Init, view};
 
@@ -50,7 +50,7 @@ impl Init {
             Method::List { units } => {
                 let ids = match units {
                     Some(patterns) => self.select(patterns)?,
-                    None => self.engine.ids().collect(),
+                    None => self.engine.ids_by_name().to_vec(),
                 };
                 let mut glance = self.glance();
                 let look = |id| self.status_of(id, self.look_at_disk(id, &mut glance));
@@ -153,10 +153,13 @@ impl Init {
         if let Some(note) = self.readiness_note(id) {
             sentences.push(format!("its readiness was last looked for in vain: {note}"));
         }
-        let details = self.details_of(id);
-        sentences.extend(view::remarks(&details));
+        sentences.extend(view::remarks(&self.details_of(id)));
+        // What a failed test said is what explains its failure; the unit itself may have said nothing.
+        let of_test = unit.last_test().and_then(|test| test.failure).map(words_of).unwrap_or_default();
+        let of_failure = unit.failure().map(words_of).unwrap_or_default();
         let last_output = match unit.phase() {
-            _ if !words_of_last_test(&details).is_empty() => words_of_last_test(&details).to_vec(),
+            Phase::Ready => of_test.to_vec(),
+            Phase::Failed | Phase::Backoff | Phase::Deferred if !of_failure.is_empty() => of_failure.to_vec(),
             Phase::Failed | Phase::Backoff | Phase::Starting | Phase::Deferred => self.logs.tail(slot(id)),
             _ => Vec::new(),
         };
@@ -179,9 +182,4 @@ impl Init {
         };
         self.watcher.last_note(id).filter(|_| explains)
     }
-}
-
-/// What the last test of a unit said when it failed.
-fn words_of_last_test(details: &UnitDetails) -> &[String] {
-    details.last_test.as_ref().map(|test| test.output.as_slice()).unwrap_or_default()
 }

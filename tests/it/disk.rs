@@ -96,3 +96,22 @@ fn a_test_that_failed_is_told_with_its_time_and_its_words_until_one_passes() {
     machine.sexton(&["restart", "x"]).expect(0);
     none_says(&machine, "last test");
 }
+
+#[test]
+fn who_scales_what_is_no_template_is_told_what_would_be_one() {
+    let template = "[instances]\ncount = 2\n[service]\nexec = [\"@TESTD@\", \"wait\"]\n";
+    let machine = Plan::new().unit("web@", template).daemon("x", "wait", "").up();
+    machine.ready_pid("web@2");
+    for (wrong, code, said) in [
+        ("x", 3, "'x' is no template"),
+        ("web@1", 3, "its template, 'web@'"),
+        ("wbe@", 1, "did you mean 'web@'"),
+    ] {
+        let refused = machine.sexton(&["scale", wrong, "3"]).expect(code).all();
+        assert!(refused.contains(said), "{refused}");
+    }
+    machine.sexton(&["scale", "web@", "10001"]).expect(2);
+    machine.sexton(&["scale", "web", "3"]).expect(0);
+    let names: Vec<String> = machine.units().into_iter().map(|unit| unit.name).collect();
+    assert_eq!(names, ["web@1", "web@2", "web@3", "x"], "in the order of their names, whenever they came");
+}
