@@ -341,11 +341,11 @@ fn explain_stopping(cell: &Cell, stage: StopStage, main: Process, left: &str) ->
 
 fn explain_cleaning(name: &str, stage: CleanStage) -> String {
     match stage {
-        CleanStage::GroupTerminated(_) => {
-            format!("{name} has ended; what it left in its process group was sent SIGTERM")
+        CleanStage::GroupsTerminated { .. } => {
+            format!("{name} has ended; what it left in its process groups was sent SIGTERM")
         }
-        CleanStage::GroupKilled(_) => {
-            format!("{name} has ended; what it left in its process group was sent SIGKILL")
+        CleanStage::GroupsKilled { .. } => {
+            format!("{name} has ended; what it left in its process groups was sent SIGKILL")
         }
         CleanStage::Hook { hook, process } => {
             format!("{name} has ended; {}", helper(Role::PostStop(hook), process))

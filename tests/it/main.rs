@@ -13,6 +13,7 @@ mod disk;
 mod essential;
 mod faults;
 mod foreign;
+mod groups;
 mod hostile;
 mod library;
 mod pre_stop;
