@@ -142,6 +142,16 @@ Examples:
     Tree(OptionalUnit),
     /// Explain in words why a unit is as it is
     Why(OneUnit),
+    /// Tell by the exit status whether all is ready that should be: for HEALTHCHECK and exec probes
+    #[command(after_help = "\
+Without units: everything that is wanted is ready, and nothing has failed. With units: each of them is ready.
+Prints a line for each unit that is not, and exits with 1; with 4 where no sexton runs, and with 5 where it gives no
+answer within five seconds. --timeout changes that.
+
+Examples:
+  HEALTHCHECK --interval=5s CMD [\"/sexton\", \"health\"]
+  sexton health web 'redis@*'")]
+    Health(OptionalUnits),
     /// Print all that is known of a unit
     Show(OneUnit),
     /// Print each change of state as it happens, until interrupted
@@ -250,6 +260,9 @@ pub struct InitArgs {
     /// Where the control socket and other run-time files are made [default: /run/sexton as root]
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
+    /// A command that becomes the unit 'main': it starts when all others are ready, and its end ends sexton
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }
 
 /// `sexton check`.

@@ -58,7 +58,9 @@ fn check(paths: &[PathBuf]) -> Checked {
     }
     let unit_paths = match searched.first() {
         None => UnitPaths::system(),
-        Some(first) => UnitPaths { settings: first.join("sexton.toml"), directories: searched },
+        Some(first) => {
+            UnitPaths { settings: first.join("sexton.toml"), directories: searched, command: None }
+        }
     };
     let (input, problems) = load::find(&unit_paths);
     let mut loaded = unitfile::load(&input, &mut Disk);

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::control::client::{CallError, Client, Heard};
 use crate::control::method::{Method, ShutdownKind};
 use crate::control::wire::{
-    Explanation, ManagerStatus, PlanReport, Progress, Report, UnitDetails, UnitEvent, UnitStatus, Units,
+    Explanation, Health, ManagerStatus, PlanReport, Progress, Report, UnitDetails, UnitEvent, UnitStatus,
+    Units,
 };
 use crate::model::Signal;
 use crate::run::directory::{CONTROL_SOCKET, own_run_directory};
@@ -111,6 +113,18 @@ impl<'a, 'b> Talk<'a, 'b> {
         let why: Explanation = self.client.call(&Method::Why { unit: unit.to_owned() })?;
         self.show(&why, render::explanation);
         Ok(Exit::Done)
+    }
+
+    /// `sexton health`. Whoever probes has a limit for it: an answer that comes later is none.
+    pub(super) fn health(&mut self, names: &[String]) -> Result<Exit, Trouble> {
+        self.client.set_default_timeout(PROBE_TIMEOUT);
+        let units = if names.is_empty() { None } else { Some(names.to_vec()) };
+        let health: Health = self.client.call(&Method::Health { units })?;
+        let is_well = health.state == "healthy";
+        if self.json || !is_well {
+            self.show(&health, render::health);
+        }
+        Ok(if is_well { Exit::Done } else { Exit::Failed })
     }
 
     /// `sexton events`: until sexton ends, or nobody reads them any more.
@@ -216,6 +230,9 @@ impl<'a, 'b> Talk<'a, 'b> {
         }
     }
 }
+
+/// The limit of a probe that sets none itself.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is said at the first Ctrl-C.
 const GIVING_UP: &str = "^C: giving up and undoing; what has begun to stop goes on (^C again leaves)";

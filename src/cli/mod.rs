@@ -9,6 +9,7 @@
 pub mod args;
 pub mod check;
 mod commands;
+pub mod container;
 mod demo;
 pub mod exit;
 mod help;
@@ -74,6 +75,7 @@ fn ask(global: &Global, question: &Ask) -> Exit {
             Ask::List(args) => talk.list(&args.patterns),
             Ask::Tree(args) => talk.tree(args.unit.as_ref()),
             Ask::Why(args) => talk.why(&args.unit),
+            Ask::Health(args) => talk.health(&args.units),
             Ask::Show(args) => talk.show_unit(&args.unit),
             Ask::Events(args) => talk.events(&args.units),
             Ask::Start(StartArgs { units, no_wait }) => {

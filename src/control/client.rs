@@ -47,6 +47,11 @@ impl Client {
         self.timeout = Some(timeout);
     }
 
+    /// The same, unless it was said already.
+    pub fn set_default_timeout(&mut self, timeout: Duration) {
+        self.timeout.get_or_insert(timeout);
+    }
+
     /// Calls a method and waits for its answer.
     pub fn call<R: DeserializeOwned>(&mut self, method: &Method) -> Result<R, CallError> {
         self.write(method, Replies::One)?;

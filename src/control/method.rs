@@ -38,6 +38,11 @@ pub enum Method {
         /// Its name.
         unit: String,
     },
+    /// Is all ready that should be? Answered by [`Health`](super::wire::Health).
+    Health {
+        /// Names or patterns, each of which should be ready; all that is wanted where there are none.
+        units: Option<Vec<String>>,
+    },
     /// Bring units up; answered, as are those that follow, by a [`Report`](super::wire::Report).
     Start {
         /// Names or patterns.
@@ -159,6 +164,7 @@ impl Method {
             Method::List { .. } => "List",
             Method::Show { .. } => "Show",
             Method::Why { .. } => "Why",
+            Method::Health { .. } => "Health",
             Method::Start { .. } => "Start",
             Method::Stop { .. } => "Stop",
             Method::Restart { .. } => "Restart",
@@ -182,6 +188,7 @@ impl Method {
             | Method::List { .. }
             | Method::Show { .. }
             | Method::Why { .. }
+            | Method::Health { .. }
             | Method::Plan { .. }
             | Method::Events => Access::Read,
             Method::Restart { skip_configtest: true, .. }
@@ -219,6 +226,7 @@ impl Method {
             | Method::List { .. }
             | Method::Show { .. }
             | Method::Why { .. }
+            | Method::Health { .. }
             | Method::Abandon
             | Method::Plan { .. }
             | Method::Reset { .. }
@@ -236,6 +244,7 @@ impl Method {
             "List" => Method::List { units: given.optional("units", strings)? },
             "Show" => Method::Show { unit: given.required("unit", string)? },
             "Why" => Method::Why { unit: given.required("unit", string)? },
+            "Health" => Method::Health { units: given.optional("units", strings)? },
             "Abandon" => Method::Abandon,
             "Plan" => {
                 let action = given.required("action", string)?;
@@ -263,8 +272,11 @@ impl Method {
     pub fn parameters(&self) -> Map<String, Value> {
         let mut given = Given(Map::new());
         match self {
-            Method::Status | Method::Events | Method::Abandon | Method::List { units: None } => {}
-            Method::List { units: Some(units) } | Method::Reset { units } => given.units(units),
+            Method::Status | Method::Events | Method::Abandon => {}
+            Method::List { units: None } | Method::Health { units: None } => {}
+            Method::List { units: Some(units) }
+            | Method::Health { units: Some(units) }
+            | Method::Reset { units } => given.units(units),
             Method::Show { unit } | Method::Why { unit } => given.text("unit", unit),
             Method::Start { units, no_wait } => {
                 given.units(units);

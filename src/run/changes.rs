@@ -85,6 +85,7 @@ impl Init {
             | Method::List { .. }
             | Method::Show { .. }
             | Method::Why { .. }
+            | Method::Health { .. }
             | Method::Events
             | Method::Abandon
             | Method::Plan { .. }

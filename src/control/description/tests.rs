@@ -9,7 +9,8 @@ use super::super::error::tests::every_error;
 use super::super::method::ShutdownKind;
 use super::super::method::tests::every_method;
 use super::super::wire::{
-    Explanation, ManagerStatus, PlanReport, Progress, Report, Step, UnitDetails, UnitEvent, UnitStatus, Units,
+    Explanation, Health, ManagerStatus, PlanReport, Progress, Report, Step, UnitDetails, UnitEvent,
+    UnitStatus, Units,
 };
 use super::*;
 
@@ -142,9 +143,7 @@ fn every_type_of_the_wire_has_the_fields_that_are_described() {
         reason: text(),
         status_text: text(),
         last_end: text(),
-        file_gone: text(),
-        changed_since_start: texts(),
-        test_failed_ago_usec: Some(1),
+        file_removed: true,
         ..UnitStatus::default()
     };
     assert_eq!(fields(&member("type", "UnitStatus")), wire(&status));
@@ -161,10 +160,12 @@ fn every_type_of_the_wire_has_the_fields_that_are_described() {
         pre_stop: texts(),
         reload: text(),
         last_test: Some(Step::default()),
+        changed_since_start: texts(),
         ..UnitDetails::default()
     };
     assert_eq!(method("Show").1, wire(&details));
     assert_eq!(method("Why").1, wire(&Explanation::default()));
+    assert_eq!(method("Health").1, wire(&Health::default()));
     for name in ["Start", "Stop", "Restart", "Reload", "Sync", "Scale", "Reset", "Signal", "Shutdown"] {
         assert_eq!(method(name).1, report(), "{name}");
     }
