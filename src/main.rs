@@ -3,7 +3,7 @@
 //! | role | chosen by |
 //! | --- | --- |
 //! | logger | `argv[0]` is the name that PID 1 gives its helper |
-//! | init | pid 1 without arguments; `sexton init`; `sexton up DIR` |
+//! | init | pid 1 without arguments, or with a command and with units for it; `sexton init`; `sexton up DIR` |
 //! | client | everything else, and the names `poweroff`, `reboot`, `halt` |
 
 #![no_main]
@@ -13,8 +13,8 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use sexton::cli::args::{InitArgs, UpArgs};
-use sexton::cli::{self, Exit, Parsed, Supervise};
+use sexton::cli::args::{InitArgs, OptionalUnits, UpArgs};
+use sexton::cli::{self, Ask, Errand, Exit, Global, Parsed, Supervise, container};
 use sexton::logger;
 use sexton::run::boot::BootError;
 use sexton::run::ending::Ending;
@@ -33,14 +33,23 @@ fn run_as(argv: Vec<OsString>) -> u8 {
     if argv.first().is_some_and(|name| name == run::LOGGER) {
         return log();
     }
-    if std::process::id() == 1 && argv.len() <= 1 {
-        return init(UnitPaths::system(), None);
+    if std::process::id() == 1 {
+        let words = argv.get(1..).unwrap_or_default();
+        match container::command_in(words) {
+            _ if words.is_empty() => return init(UnitPaths::system(), InitArgs::default()),
+            Some(command) if UnitPaths::system().has_units() => {
+                return init(
+                    UnitPaths::system(),
+                    InitArgs { command: command.to_vec(), ..InitArgs::default() },
+                );
+            }
+            _ => {}
+        }
     }
-    let parsed = plain(&argv).map_or_else(|| cli::parse(argv), Parsed::Supervise);
-    match parsed {
-        Parsed::Supervise(Supervise::Init(args)) => init(UnitPaths::system(), args.run_dir),
+    match plain(&argv).unwrap_or_else(|| cli::parse(argv)) {
+        Parsed::Supervise(Supervise::Init(args)) => init(UnitPaths::system(), args),
         Parsed::Supervise(Supervise::Up(args)) => match std::path::absolute(&args.directory) {
-            Ok(directory) => init(UnitPaths::directory(&directory), args.init.run_dir),
+            Ok(directory) => init(UnitPaths::directory(&directory), args.init),
             Err(error) => {
                 complain(&format!("cannot find '{}': {error}", args.directory.display()), Exit::Usage)
             }
@@ -53,17 +62,25 @@ fn run_as(argv: Vec<OsString>) -> u8 {
     }
 }
 
-/// The calls that an init is mostly started with, told apart without the parser of all commands: building that costs the
-/// first service more than reading its unit.
-fn plain(argv: &[OsString]) -> Option<Supervise> {
+/// The calls that an init is mostly started with, and the one that is made every second, told apart without the parser of
+/// all commands: building that costs the first service more than reading its unit.
+fn plain(argv: &[OsString]) -> Option<Parsed> {
     let (name, words) = argv.split_first()?;
     if Path::new(name).file_name()? != "sexton" {
         return None;
     }
     match words {
-        [init] if init == "init" => Some(Supervise::Init(InitArgs::default())),
+        [init] if init == "init" => Some(Parsed::Supervise(Supervise::Init(InitArgs::default()))),
         [up, directory] if up == "up" && !directory.is_empty() && !directory.as_bytes().starts_with(b"-") => {
-            Some(Supervise::Up(UpArgs { directory: directory.into(), init: InitArgs::default() }))
+            let args = UpArgs { directory: directory.into(), init: InitArgs::default() };
+            Some(Parsed::Supervise(Supervise::Up(args)))
+        }
+        [health, units @ ..] if health == "health" => {
+            let units = units.iter().map(|unit| unit.to_str().map(str::to_owned));
+            let units: Option<Vec<String>> = units.collect();
+            let units = units.filter(|units| units.iter().all(|unit| !unit.starts_with('-')))?;
+            let ask = Ask::Health(OptionalUnits { units });
+            Some(Parsed::Errand(Errand::Ask(Global::default(), ask)))
         }
         _ => None,
     }
@@ -81,8 +98,12 @@ fn log() -> u8 {
 }
 
 /// Runs as an init until everything is over.
-fn init(paths: UnitPaths, run_directory: Option<std::path::PathBuf>) -> u8 {
-    let run_directory = run_directory.unwrap_or_else(directory::own_run_directory);
+fn init(paths: UnitPaths, args: InitArgs) -> u8 {
+    let paths = match paths.with_command(args.command) {
+        Ok(paths) => paths,
+        Err(word) => return complain(&format!("cannot run '{word}': it is not UTF-8"), Exit::Usage),
+    };
+    let run_directory = args.run_dir.unwrap_or_else(directory::own_run_directory);
     let run_directory = std::path::absolute(&run_directory).unwrap_or(run_directory);
     match run::boot::run(Options { paths, run_directory }) {
         Ok(Ending::Exit(code)) => code,

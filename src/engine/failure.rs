@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::model::spawn::Cause;
 use crate::model::time::Spoken;
-use crate::model::{ExitStatus, SpawnError, UnitName};
+use crate::model::{ExecStage, ExitStatus, SpawnError, UnitName};
 
 use super::event::{RequestId, Role, UnitId};
 use super::verdict::Complaint;
@@ -112,6 +113,22 @@ impl Failure {
                 if *restarts == 1 { "once".to_owned() } else { format!("{restarts} times") },
                 Spoken(*window)
             ),
+        }
+    }
+}
+
+impl Failure {
+    /// What a shell would say of a program that it could not start: 127 where there is none, 126 where it cannot be
+    /// executed; of everything else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::RestartLimit { last, .. } => last.exit_code(),
+            Failure::Spawn { role: Role::Main, error } => match (error.stage, &error.cause) {
+                (ExecStage::Program, _) | (ExecStage::Exec, Cause::Errno(libc::ENOENT)) => 127,
+                (ExecStage::Exec, _) => 126,
+                _ => 1,
+            },
+            _ => 1,
         }
     }
 }
@@ -255,11 +272,8 @@ impl Refusal {
                 )
             }
             Refusal::NotUp { unit } => format!("{} is not up", name(*unit)),
-            Refusal::Busy { unit, .. } => {
-                let name = name(*unit);
-                format!(
-                    "another request is busy with {name} and has not stopped it yet; `sexton why {name}` tells how far it is"
-                )
+            Refusal::Busy { unit, by } => {
+                format!("request {} is busy with {} and has not stopped it yet", by.0, name(*unit))
             }
             Refusal::SyncRunning => "a sync is on its way".to_owned(),
             Refusal::NoProcess { unit } => format!("{} has no process to send a signal to", name(*unit)),
@@ -271,11 +285,24 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::spawn::Cause;
-    use crate::model::{ExecStage, Signal};
+    use crate::model::Signal;
 
     fn name(unit: UnitId) -> String {
         format!("u{}", unit.index())
+    }
+
+    #[test]
+    fn a_program_that_could_not_be_started_has_the_code_that_a_shell_gives_it() {
+        let code = |role, stage, cause| {
+            let error = SpawnError { stage, subject: String::new(), cause };
+            Failure::Spawn { role, error }.exit_code()
+        };
+        assert_eq!(code(Role::Main, ExecStage::Program, Cause::Words("none".into())), 127);
+        assert_eq!(code(Role::Main, ExecStage::Exec, Cause::Errno(libc::ENOENT)), 127);
+        assert_eq!(code(Role::Main, ExecStage::Exec, Cause::Errno(libc::EACCES)), 126);
+        assert_eq!(code(Role::Main, ExecStage::User, Cause::Errno(libc::EPERM)), 1);
+        assert_eq!(code(Role::PreStart(0), ExecStage::Program, Cause::Words("none".into())), 1);
+        assert_eq!(Failure::Unmet("x".into()).exit_code(), 1);
     }
 
     #[test]
@@ -376,7 +403,7 @@ mod tests {
             (Refusal::NotUp { unit }, "u1 is not up"),
             (
                 Refusal::Busy { unit, by: RequestId(7) },
-                "another request is busy with u1 and has not stopped it yet; `sexton why u1` tells how far it is",
+                "request 7 is busy with u1 and has not stopped it yet",
             ),
             (Refusal::SyncRunning, "a sync is on its way"),
             (Refusal::NoProcess { unit }, "u1 has no process to send a signal to"),

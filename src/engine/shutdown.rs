@@ -19,7 +19,7 @@ use super::Engine;
 use super::effect::{Effect, Reason};
 use super::errand::{End, Owner, Task};
 use super::event::{Shutdown, UnitId};
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::pre_stop::hooks_before;
 use super::state::{State, Wanted};
 use super::transition::Input;
@@ -190,7 +190,7 @@ impl Engine {
     pub(super) fn essential_ended(&mut self, unit: UnitId) {
         let cell = self.cell(unit);
         let code = match (cell.last_end, cell.state) {
-            (None, _) => 1,
+            (None, _) => cell.failure.as_deref().map_or(1, Failure::exit_code),
             // What failed must not look like a success, whatever its process said as it was stopped.
             (Some(end), State::Failed) => end.status.as_exit_code().max(1),
             (Some(end), _) => end.status.as_exit_code(),

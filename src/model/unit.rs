@@ -211,6 +211,8 @@ pub enum Stdin {
     /// `/dev/null`.
     #[default]
     Null,
+    /// sexton's own. Where that is the terminal that sexton was given, it becomes the controlling one.
+    Inherit,
     /// This terminal, which becomes the controlling one.
     Tty(String),
 }

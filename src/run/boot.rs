@@ -22,6 +22,7 @@ use crate::control::server::Server;
 use crate::engine::{self, Engine, Event, Request, UnitId};
 use crate::logger::client::LogPipes;
 use crate::model::spawn::errno_words;
+use crate::model::unit::{Entry, Stdin};
 use crate::model::{Settings, UnitName};
 use crate::sys::accounts::Accounts;
 use crate::sys::poll::{Interest, Poller, Token};
@@ -38,7 +39,7 @@ use super::ending::Ending;
 use super::environment::Environment;
 use super::fingerprint::Fingerprints;
 use super::foreign::Foreign;
-use super::launch::Launcher;
+use super::launch::{Launcher, Terminal};
 use super::load::UnitPaths;
 use super::notify::NotifySockets;
 use super::place::Place;
@@ -113,7 +114,9 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
     note(&mut limitations, "open descriptors 0 to 2", process::tidy_descriptors());
     let null = insist(process::open_nothing).map_err(failed("open anything to read nothing from"))?;
     let place = Place::detect();
-    if let Err(error) = find_directory(&options.paths) {
+    if options.paths.command.is_none()
+        && let Err(error) = find_directory(&options.paths)
+    {
         if place == Place::Child {
             return Err(error);
         }
@@ -176,10 +179,11 @@ fn assemble(
     server: Option<Server>,
     null: std::os::fd::OwnedFd,
     loaded: &Loaded,
-    limitations: Vec<String>,
+    mut limitations: Vec<String>,
 ) -> Init {
     use std::os::unix::ffi::OsStringExt;
     let started = clock::now();
+    let terminal = own_terminal(place, loaded, &mut limitations);
     // A ^C at our terminal is for sexton alone.
     let leads = if terminal::may_control_us() { Leads::Session } else { Leads::Group };
     let names: Vec<UnitName> = loaded.entries.iter().map(|entry| entry.name().clone()).collect();
@@ -198,7 +202,7 @@ fn assemble(
         foreign: Foreign::default(),
         deferrals: Deferrals::default(),
         said_of_files: HashSet::new(),
-        launcher: Launcher::new(Environment::inherited(environment), null, leads),
+        launcher: Launcher::new(Environment::inherited(environment), null, leads, terminal),
         logs: LogPipes::new(names, loaded.settings.log, Class::Logger as u8),
         notify: NotifySockets::new(&options.run_directory, Class::Notify as u8),
         watcher: Watcher::new(Class::Readiness as u8),
@@ -221,6 +225,26 @@ fn assemble(
         ending: None,
         farewell: None,
         paths: options.paths,
+    }
+}
+
+/// In a container the terminal is for the service that inherits it (`docker run -it`): it cannot be had as long as it is
+/// sexton's own.
+fn own_terminal(place: Place, loaded: &Loaded, limitations: &mut Vec<String>) -> Terminal {
+    let inherits = |entry: &Entry| match entry {
+        Entry::Unit(unit) => unit.program().is_some_and(|program| program.process.stdin == Stdin::Inherit),
+        Entry::Broken { .. } => false,
+    };
+    if place != Place::Container || !loaded.entries.iter().any(inherits) {
+        return Terminal::Kept;
+    }
+    match terminal::give_up(process::standard_input()) {
+        Ok(true) => Terminal::GivenUp,
+        Ok(false) => Terminal::Kept,
+        Err(error) => {
+            limitations.push(format!("cannot leave the terminal to a service: {error}"));
+            Terminal::Kept
+        }
     }
 }
 
@@ -347,6 +371,7 @@ impl Init {
                 Some(true) => continue,
                 Some(false) => {}
                 None => {
+                    self.logs.add(entry.name().clone());
                     self.logs.message(&format!("found a new unit: {}", entry.name()), self.now);
                 }
             }
@@ -384,6 +409,7 @@ mod tests {
         let paths = |directories: &[&str]| UnitPaths {
             directories: directories.iter().map(PathBuf::from).collect(),
             settings: PathBuf::new(),
+            command: None,
         };
         for there in [&["/"][..], &["/no/such", "/"], &["/", "/no/such"], &["/proc/self/exe", "/"]] {
             assert!(find_directory(&paths(there)).is_ok(), "{there:?}");

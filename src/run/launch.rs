@@ -66,13 +66,23 @@ pub struct Launcher {
     inherited: Environment,
     null: OwnedFd,
     leads: Leads,
+    terminal: Terminal,
+}
+
+/// What became of the terminal that sexton was started on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terminal {
+    /// Nothing, or there was none: standard input is only a descriptor.
+    Kept,
+    /// It is standard input, and whoever inherits that takes it.
+    GivenUp,
 }
 
 impl Launcher {
     /// `inherited` is what sexton itself was started with, `null` is open on `/dev/null`, `leads` is what each
     /// process leads.
-    pub fn new(inherited: Environment, null: OwnedFd, leads: Leads) -> Launcher {
-        Launcher { inherited, null, leads }
+    pub fn new(inherited: Environment, null: OwnedFd, leads: Leads, terminal: Terminal) -> Launcher {
+        Launcher { inherited, null, leads, terminal }
     }
 
     /// `/dev/null`, or what stands for it.
@@ -114,9 +124,14 @@ impl Launcher {
         (plan.nice, plan.io_class) = (process.nice, process.io_class);
         plan.cpus.clone_from(&process.cpus);
         (plan.oom_score_adj, plan.umask) = (process.oom_score_adj, process.umask);
-        if let (Part::Main, Stdin::Tty(path)) = (launch.part, &process.stdin) {
-            plan.stdin = spawn::Stdin::Tty(c_string(path.clone())?);
-        }
+        plan.stdin = match (launch.part, &process.stdin) {
+            (Part::Main, Stdin::Tty(path)) => spawn::Stdin::Tty(c_string(path.clone())?),
+            (Part::Main, Stdin::Inherit) => match self.terminal {
+                Terminal::Kept => spawn::Stdin::Fd(own::standard_input()),
+                Terminal::GivenUp => spawn::Stdin::Terminal(own::standard_input()),
+            },
+            _ => spawn::Stdin::Fd(self.null()),
+        };
         if launch.part != Part::Around {
             let require = &launch.program.require;
             let paths = |texts: &[Text]| -> Result<Vec<CString>, SpawnError> {
@@ -319,7 +334,7 @@ mod tests {
         let inherited =
             [("HOME", "/root"), ("PATH", "/bin")].map(|(name, value)| (name.into(), value.into()));
         let null = own::open_nothing().unwrap();
-        Launcher::new(Environment::inherited(inherited.into_iter()), null, Leads::Group)
+        Launcher::new(Environment::inherited(inherited.into_iter()), null, Leads::Group, Terminal::Kept)
     }
 
     fn unit(scratch: &Scratch, more: &str) -> Rc<Unit> {

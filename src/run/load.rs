@@ -9,12 +9,14 @@
 //! read, opened without waiting, and no more of them than [`LARGEST`].
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::{fs, io};
 
 use crate::model::spawn::errno_words;
 use crate::sys::files;
+use crate::unitfile::command::Command;
 use crate::unitfile::diagnostic::{Diagnostic, Place};
 use crate::unitfile::{self, Files, Input, Loaded, UnitFile};
 
@@ -35,6 +37,8 @@ pub struct UnitPaths {
     pub directories: Vec<PathBuf>,
     /// `sexton.toml`; it may be missing.
     pub settings: PathBuf,
+    /// What becomes the unit `main`.
+    pub command: Option<Rc<Command>>,
 }
 
 impl UnitPaths {
@@ -45,12 +49,40 @@ impl UnitPaths {
                 .map(PathBuf::from)
                 .into(),
             settings: PathBuf::from("/etc/sexton/sexton.toml"),
+            command: None,
         }
     }
 
     /// One directory that holds all, its settings included: `sexton up DIR`.
     pub fn directory(directory: &Path) -> UnitPaths {
-        UnitPaths { directories: vec![directory.to_owned()], settings: directory.join("sexton.toml") }
+        UnitPaths {
+            directories: vec![directory.to_owned()],
+            settings: directory.join("sexton.toml"),
+            command: None,
+        }
+    }
+
+    /// Is there a unit in the most important directory? What cannot be looked at has none.
+    pub fn has_units(&self) -> bool {
+        let entries = self.directories.first().and_then(|directory| fs::read_dir(directory).ok());
+        let is_unit = |entry: io::Result<fs::DirEntry>| {
+            entry.is_ok_and(|entry| {
+                let name = entry.file_name();
+                name.as_encoded_bytes().ends_with(b".toml") && !name.as_encoded_bytes().starts_with(b".")
+            })
+        };
+        entries.is_some_and(|mut entries| entries.any(is_unit))
+    }
+
+    /// The same, and a command that becomes the unit `main`, in the present directory; none where there is no word. A
+    /// word that is not UTF-8 comes back, as far as it is.
+    pub fn with_command(self, words: Vec<OsString>) -> Result<UnitPaths, String> {
+        let words: Result<Vec<String>, OsString> = words.into_iter().map(OsString::into_string).collect();
+        let words = words.map_err(|word| word.to_string_lossy().into_owned())?;
+        let directory =
+            std::env::current_dir().ok().and_then(|path| path.into_os_string().into_string().ok());
+        let command = (!words.is_empty()).then(|| Rc::new(Command { words, directory }));
+        Ok(UnitPaths { command, ..self })
     }
 }
 
@@ -71,7 +103,8 @@ pub fn find(paths: &UnitPaths) -> (Input, Vec<Diagnostic>) {
     for (rank, directory) in paths.directories.iter().enumerate() {
         found.directory(directory, rank == 0);
     }
-    let mut input = Input { units: found.units.into_values().collect(), ..Input::default() };
+    let units = found.units.into_values().collect();
+    let mut input = Input { units, command: paths.command.clone(), ..Input::default() };
     for (stem, files) in found.drop_ins {
         input.drop_ins.insert(stem, files.into_values().collect());
     }
@@ -303,7 +336,7 @@ mod tests {
         scratch.file("usr/a.d/2.toml", "docs = [\"usr\"]");
         scratch.file("etc/a.d/2.toml", "docs = [\"etc\"]");
         let directories = vec![scratch.path("etc"), scratch.path("nowhere"), scratch.path("usr")];
-        let loaded = load(&UnitPaths { directories, settings: scratch.path("none.toml") });
+        let loaded = load(&UnitPaths { directories, settings: scratch.path("none.toml"), command: None });
         assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
         let said: Vec<(&str, &[String])> = loaded
             .entries

@@ -114,7 +114,7 @@ fn pointers<'t>(texts: impl Iterator<Item = &'t CStr>) -> Vec<*const c_char> {
 /// Where each descriptor comes from and goes to; a terminal is not open yet.
 fn placements(plan: &Plan<'_>) -> Vec<Placement> {
     let stdin = match &plan.stdin {
-        Stdin::Fd(fd) => fd.as_raw_fd(),
+        Stdin::Fd(fd) | Stdin::Terminal(fd) => fd.as_raw_fd(),
         Stdin::Tty(_) => -1,
     };
     let stdout = plan.stdout.map_or(stdin, |fd| fd.as_raw_fd());
@@ -206,8 +206,10 @@ fn run(prepared: &Prepared<'_>) -> Step {
     leave_group(prepared.plan)?;
     close_on_exec::mark_all();
     save_report(prepared)?;
-    if let Stdin::Tty(path) = &prepared.plan.stdin {
-        terminal(prepared, path)?;
+    match &prepared.plan.stdin {
+        Stdin::Fd(_) => {}
+        Stdin::Terminal(_) => take_terminal(prepared)?,
+        Stdin::Tty(path) => terminal(prepared, path)?,
     }
     place(prepared)?;
     let_go(prepared);
@@ -229,9 +231,18 @@ fn leave_group(plan: &Plan<'_>) -> Step {
         // SAFETY: no pointers; the first 0 is the caller, the second a group of its own.
         (Leads::Group, Stdin::Fd(_)) => unsafe { libc::syscall(libc::SYS_setpgid, 0, 0) },
         // SAFETY: no pointers.
-        (Leads::Session, _) | (_, Stdin::Tty(_)) => unsafe { libc::syscall(libc::SYS_setsid) },
+        (Leads::Session, _) | (_, Stdin::Tty(_) | Stdin::Terminal(_)) => unsafe {
+            libc::syscall(libc::SYS_setsid)
+        },
     };
     check(answer, ExecStage::ProcessGroup, 0)
+}
+
+/// Makes descriptor 0 to be the terminal of the session that the child leads. Nobody else's is taken.
+fn take_terminal(prepared: &Prepared<'_>) -> Step {
+    let stdin = prepared.placements.first().map_or(-1, |placement| placement.source.load(Ordering::Relaxed));
+    // SAFETY: no pointers.
+    check(unsafe { libc::syscall(libc::SYS_ioctl, stdin, libc::TIOCSCTTY, 0) }, ExecStage::Terminal, 0)
 }
 
 /// Opens the terminal without waiting for a line that is not there: the parent waits for this child.

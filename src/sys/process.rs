@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use super::{call, close_on_exec, pipe};
@@ -66,6 +66,12 @@ fn occupy(number: RawFd, opened: OwnedFd) -> io::Result<()> {
 /// file to be opened would be standard error.
 pub fn duplicate(fd: impl AsFd) -> io::Result<OwnedFd> {
     fd.as_fd().try_clone_to_owned()
+}
+
+/// Descriptor 0, which is open from [`tidy_descriptors`] on.
+pub fn standard_input() -> BorrowedFd<'static> {
+    // SAFETY: nothing here closes descriptors 0 to 2.
+    unsafe { BorrowedFd::borrow_raw(0) }
 }
 
 /// Orphans among the descendants become children of this process, as they would of PID 1.

@@ -92,6 +92,8 @@ pub enum Leads {
 pub enum Stdin<'a> {
     /// It is this one.
     Fd(BorrowedFd<'a>),
+    /// It is this one, a terminal that nobody's session has, and it becomes the controlling one.
+    Terminal(BorrowedFd<'a>),
     /// This terminal is opened and becomes the controlling one.
     Tty(CString),
 }

@@ -36,7 +36,7 @@ impl Subjects {
             directory: plan.directory,
             terminal: match plan.stdin {
                 Stdin::Tty(path) => Some(path),
-                Stdin::Fd(_) => None,
+                Stdin::Fd(_) | Stdin::Terminal(_) => None,
             },
             identity: plan.identity,
             limits: plan.limits,

@@ -10,6 +10,7 @@
 //! Files are asked for one at a time through [`Files`] and let go as soon as they are read: a thousand units
 //! never stand in memory as text. What turns out wrong only later is shown by asking for its file again.
 
+pub mod command;
 pub mod diagnostic;
 pub mod document;
 pub mod kind;
@@ -62,6 +63,8 @@ pub struct Input {
     pub settings: Option<Rc<Path>>,
     /// How many instances a template has, by its part before `@`, over the `count` of its file (`sexton scale`).
     pub counts: BTreeMap<String, u32>,
+    /// What becomes the unit `main`.
+    pub command: Option<Rc<command::Command>>,
 }
 
 /// One unit file.

@@ -80,10 +80,15 @@ impl<'s> Reader<'_, 's> {
         let text = self.plain(value)?;
         match (&*text, text.strip_prefix("tty:")) {
             ("null", _) => Some(Stdin::Null),
+            ("inherit", _) => Some(Stdin::Inherit),
             (_, Some(device)) if device.starts_with('/') => Some(Stdin::Tty(device.to_owned())),
             _ => {
                 let message = format!("'{text}' is no standard input");
-                self.problems.error_help(&value.span(), message, "write \"null\" or \"tty:/dev/ttyS0\"");
+                self.problems.error_help(
+                    &value.span(),
+                    message,
+                    "write \"null\", \"inherit\" or \"tty:/dev/ttyS0\"",
+                );
                 None
             }
         }

@@ -10,6 +10,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use super::command::later_ones;
 use super::diagnostic::{Diagnostic, Level, Spot, nearest};
 use super::pool::Pool;
 use super::set::{Content, Slot, Start, late};
@@ -33,18 +34,28 @@ pub struct KnownTemplate<'t> {
     pub broken: Option<&'t str>,
 }
 
+/// What is known beside the units.
+#[derive(Debug)]
+pub struct Given<'t> {
+    /// The templates.
+    pub templates: Vec<KnownTemplate<'t>>,
+    /// What the settings start at boot.
+    pub start: Option<Vec<Start>>,
+    /// A unit that starts at boot when all others have.
+    pub last: Option<&'static str>,
+}
+
 /// Resolves all dependencies and answers the units in the order of their names.
 pub fn resolve(
     mut slots: Vec<Slot>,
-    templates: Vec<KnownTemplate<'_>>,
-    start: Option<Vec<Start>>,
+    given: Given<'_>,
     pool: &mut Pool,
     files: &mut dyn Files,
     diagnostics: Vec<Diagnostic>,
 ) -> Loaded {
     slots.sort_by(|a, b| a.name.cmp(&b.name));
     let names: Vec<UnitName> = slots.iter().map(|slot| slot.name.clone()).collect();
-    let mut resolver = Resolver::new(&names, templates, files, diagnostics);
+    let mut resolver = Resolver::new(&names, given.templates, files, diagnostics);
     let mut edges: Vec<Vec<Edge>> = names.iter().map(|_| Vec::new()).collect();
     for (unit, slot) in slots.iter_mut().enumerate() {
         let Content::Draft(draft) = &slot.content else { continue };
@@ -61,7 +72,10 @@ pub fn resolve(
     }
     resolver.cycles(&mut slots, &edges);
     fill(&mut slots, &names, &edges, pool);
-    let start = resolver.start(start, &slots);
+    let mut start = resolver.start(given.start, &slots);
+    if let Some(last) = given.last.and_then(|name| resolver.index.get(name)) {
+        start_last(*last, &mut start, &mut slots, &names, &edges);
+    }
     let mut diagnostics = resolver.diagnostics;
     sort(&mut diagnostics);
     let entries = slots.into_iter().map(|slot| match slot.content {
@@ -384,6 +398,34 @@ fn fill(slots: &mut [Slot], names: &[UnitName], edges: &[Vec<Edge>], pool: &mut 
         let others = before.remove(&unit).unwrap_or_default();
         draft.unit.before = named(names, others.into_iter(), &none, pool);
     }
+}
+
+/// Has a unit start at boot, after all others that do: it needs them, unless it says itself what it needs. Who comes
+/// after it, or conflicts with it, is none of them.
+fn start_last(
+    last: usize,
+    start: &mut Vec<UnitName>,
+    slots: &mut [Slot],
+    names: &[UnitName],
+    edges: &[Vec<Edge>],
+) {
+    let Some(name) = names.get(last) else { return };
+    start.retain(|other| other != name);
+    let waits = |edge: &&Edge| edge.relation != Relation::Conflicts;
+    let own = [Relation::Needs, Relation::Wants, Relation::After];
+    let says_itself =
+        edges.get(last).is_some_and(|edges| edges.iter().any(|edge| own.contains(&edge.relation)));
+    if let (false, Some(Slot { content: Content::Draft(draft), .. })) = (says_itself, slots.get_mut(last)) {
+        let earlier: Vec<Vec<usize>> =
+            edges.iter().map(|edges| edges.iter().filter(waits).map(|edge| edge.to).collect()).collect();
+        let later = later_ones(last, &earlier);
+        let conflicts = &draft.unit.conflicts;
+        let earlier_one =
+            |other: &&UnitName| names.binary_search(other).is_ok_and(|other| !later.contains(&other));
+        let needs = start.iter().filter(earlier_one).filter(|other| !conflicts.contains(other));
+        draft.unit.needs = needs.cloned().collect();
+    }
+    start.push(name.clone());
 }
 
 fn named(

@@ -130,7 +130,12 @@ static PROCESS: &[Key] = &[
         "files of `KEY=value` lines, quoted as in sh; with a leading `-` one may be missing",
     ),
     key("env-clear", Kind::Flag, "false", "`true`: nothing of sexton's own environment"),
-    key("stdin", Kind::Text, "`\"null\"`", "`\"null\"` or `\"tty:/dev/ttyS0\"`"),
+    key(
+        "stdin",
+        Kind::Text,
+        "`\"null\"`",
+        "`\"null\"`, `\"inherit\"` (sexton's own) or `\"tty:/dev/ttyS0\"`",
+    ),
     key(
         "limits",
         Kind::Limits,

@@ -11,12 +11,14 @@ use super::read::{Reader, table};
 use super::substitute::{self, Dollar, Names};
 use super::template::{self, Instance, Listing};
 use super::unit::{Draft, Origin};
-use super::{Files, Input, Loaded, UnitFile, document, resolve, schema};
+use super::{Files, Input, Loaded, UnitFile, command, document, resolve, schema};
 use crate::model::name::check_prefix;
 use crate::model::{Settings, UnitName};
 
+use super::command::WithCommand;
 use super::parts::Parts;
 use super::pool::Pool;
+use super::resolve::Given;
 
 /// Instances that nothing but dependencies names are made up to this number: `needs = ["a@%i1", "a@%i2"]`
 /// in a template without `[instances]` would go on for ever.
@@ -67,6 +69,13 @@ pub type Start = (String, Spot);
 
 /// Reads all units.
 pub fn load(input: &Input, files: &mut dyn Files) -> Loaded {
+    match &input.command {
+        Some(command) => read(&command.beside(input), &mut WithCommand { command, files }),
+        None => read(input, files),
+    }
+}
+
+fn read(input: &Input, files: &mut dyn Files) -> Loaded {
     let mut set = Set {
         input,
         files,
@@ -95,7 +104,9 @@ pub fn load(input: &Input, files: &mut dyn Files) -> Loaded {
     let Set { files, slots, diagnostics, mut pool, .. } = set;
     let known =
         templates.iter().map(|t| resolve::KnownTemplate { prefix: &t.prefix, broken: t.broken.as_deref() });
-    let mut loaded = resolve::resolve(slots, known.collect(), start, &mut pool, files, diagnostics);
+    let given =
+        Given { templates: known.collect(), start, last: input.command.as_ref().map(|_| command::MAIN) };
+    let mut loaded = resolve::resolve(slots, given, &mut pool, files, diagnostics);
     loaded.settings = settings;
     loaded
 }

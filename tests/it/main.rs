@@ -6,14 +6,14 @@
 
 mod harness;
 
+mod command;
 mod configtest;
 mod control;
 mod daemons;
-mod disk;
 mod essential;
 mod faults;
 mod foreign;
-mod groups;
+mod health;
 mod hostile;
 mod library;
 mod pre_stop;

@@ -10,7 +10,6 @@ mod gate_books;
 mod gates;
 mod graphs;
 mod laws;
-mod leftovers;
 mod scale;
 mod wishes;
 mod world;

@@ -50,7 +50,7 @@ impl Machine {
                 pid,
                 status: ExitStatus::exited(0),
             }),
-            Effect::ClearGroup { unit, group, .. } => Some(Event::GroupGone { unit, group }),
+            Effect::ClearGroup { unit, .. } => Some(Event::GroupGone { unit }),
             _ => None,
         }
     }

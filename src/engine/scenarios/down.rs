@@ -128,8 +128,7 @@ fn what_a_service_leaves_in_its_group_gets_a_second_and_then_kill() {
     stage.stop("a");
     assert_eq!(stage.dies("a"), ["clear a SIGTERM"]);
     assert_eq!(stage.passes(1000), ["clear a SIGKILL"]);
-    let unit = stage.id("a");
-    stage.feed(Event::GroupGone { unit, group: stage.pids[&(unit, Role::Main)] });
+    stage.feed(Event::GroupGone { unit: stage.id("a") });
     assert_eq!(stage.orders(), ["spawn a post-stop0"]);
 }
 

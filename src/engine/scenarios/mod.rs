@@ -7,7 +7,6 @@ mod abandon;
 mod down;
 mod explanations;
 mod gate;
-mod groups;
 mod hooks;
 mod plans;
 mod reload;
@@ -126,8 +125,8 @@ impl Stage {
             Effect::Spawn { unit, role, .. } if self.spawns == Answer::Promptly => {
                 Some(self.spawned(unit, role))
             }
-            Effect::ClearGroup { unit, group, .. } if self.groups == Answer::Promptly => {
-                Some(Event::GroupGone { unit, group })
+            Effect::ClearGroup { unit, .. } if self.groups == Answer::Promptly => {
+                Some(Event::GroupGone { unit })
             }
             _ => None,
         }

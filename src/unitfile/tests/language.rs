@@ -189,7 +189,10 @@ const IMPOSSIBLE: &[(&str, &str)] = &[
     ),
     ("[process]\nenv = { \"a=b\" = \"c\" }", "4:9: \"a=b\" cannot be the name of a variable"),
     ("[process]\nenv = { a = \"x $HOME\" }", "4:16: a dollar sign is written $$, a variable ${NAME}"),
-    ("[process]\nstdin = \"tty\"", "4:9: 'tty' is no standard input (write \"null\" or \"tty:/dev/ttyS0\")"),
+    (
+        "[process]\nstdin = \"tty\"",
+        "4:9: 'tty' is no standard input (write \"null\", \"inherit\" or \"tty:/dev/ttyS0\")",
+    ),
     (
         "[process]\nio-class = \"best-effort:9\"",
         "4:12: 'best-effort:9' is no I/O class (write \"realtime:0\", \"best-effort:4\" (levels 0 to 7) or \"idle\")",

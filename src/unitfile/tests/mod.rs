@@ -1,5 +1,6 @@
 //! The unit language, read from files in memory: what is understood, and what is said of what is not.
 
+mod command;
 mod graph;
 mod hostile;
 mod language;

@@ -3,7 +3,7 @@
 use super::{Broken, Daemon, Reload};
 use crate::harness::{Finished, Machine, until};
 
-pub(super) const MARIADB: Daemon = Daemon {
+const MARIADB: Daemon = Daemon {
     file: "mariadb",
     unit: "mariadb",
     needs: &[("mariadbd", "mariadb-server"), ("mariadb", "mariadb-client")],
@@ -22,7 +22,7 @@ pub(super) const MARIADB: Daemon = Daemon {
     ],
 };
 
-pub(super) fn sql(machine: &Machine, statement: &str) -> Finished {
+fn sql(machine: &Machine, statement: &str) -> Finished {
     machine.run(&["mariadb", "--batch", "--skip-column-names", "-e", statement])
 }
 
