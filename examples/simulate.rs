@@ -19,6 +19,8 @@ mod gates;
 mod graphs;
 #[path = "../tests/simulation/laws.rs"]
 mod laws;
+#[path = "../tests/simulation/leftovers.rs"]
+mod leftovers;
 #[path = "../tests/simulation/wishes.rs"]
 mod wishes;
 #[path = "../tests/simulation/world.rs"]

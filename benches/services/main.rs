@@ -148,8 +148,14 @@ fn orphans(bench: &Bench, subjects: &[Subject], rounds: usize, goals: &mut Goals
     println!("\n20,000 orphans that end at once");
     let mut floor = f64::INFINITY;
     let mut sexton = f64::INFINITY;
-    for subject in subjects.iter().filter(|s| **s != Subject::Files) {
-        let runs: Vec<(f64, f64)> = (0..rounds).map(|_| bench.orphans(*subject, 20_000)).collect();
+    let mut measured: Vec<(Subject, Vec<(f64, f64)>)> =
+        subjects.iter().filter(|s| **s != Subject::Files).map(|s| (*s, Vec::new())).collect();
+    for _ in 0..rounds {
+        for (subject, runs) in &mut measured {
+            runs.push(bench.orphans(*subject, 20_000));
+        }
+    }
+    for (subject, runs) in &measured {
         let cpu = median(runs.iter().map(|run| run.0).collect());
         let wall = median(runs.iter().map(|run| run.1).collect());
         println!("          {:<18} {cpu:>9.1} ms of CPU, gone after {wall:.0} ms", subject.name());

@@ -38,6 +38,12 @@ impl Subject {
     }
 }
 
+/// How often somebody looks whether PID 1 runs.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A PID 1 that has not run for so long has nothing more to do.
+const IDLE: Duration = Duration::from_millis(100);
+
 /// One run.
 pub struct Measured {
     /// From exec until every service runs.
@@ -144,22 +150,20 @@ impl Bench {
         File::create(&go).expect("the signal file can be made");
         run.await_bytes(1);
         let released = Instant::now();
-        while run.children().len() > quiet {
-            std::thread::sleep(Duration::from_millis(5));
+        loop {
+            // The list of children costs the square of its length, under a lock that whoever reaps waits for. So it is
+            // asked for only when PID 1 has nothing more to do.
+            let (wall, cpu) = run.until_idle(released);
+            if run.children().len() <= quiet {
+                return (cpu - before, wall);
+            }
         }
-        let wall = released.elapsed().as_secs_f64() * 1e3;
-        (on_cpu_ms(run.pid1) - before, wall)
     }
 
     /// Resident memory of a sexton that has nothing to do.
     pub fn resident_without_units(&self) -> f64 {
         let run = self.start(Subject::Template, 0, &[]);
-        // What it does at its start is over when it no longer runs between two looks.
-        let mut last = -1.0;
-        while last < on_cpu_ms(run.pid1) {
-            last = on_cpu_ms(run.pid1);
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        run.until_idle(Instant::now());
         rollup(run.pid1, "Rss:")
     }
 
@@ -287,6 +291,20 @@ impl Run {
         let pid = self.pid1;
         let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    }
+
+    /// Waits until PID 1 no longer runs between two looks. Answers the milliseconds from `since` until it last did, and
+    /// its time on a processor.
+    fn until_idle(&self, since: Instant) -> (f64, f64) {
+        let (mut wall, mut cpu, mut last) = (0.0, -1.0, Instant::now());
+        while last.elapsed() < IDLE {
+            let now = on_cpu_ms(self.pid1);
+            if now > cpu {
+                (wall, cpu, last) = (since.elapsed().as_secs_f64() * 1e3, now, Instant::now());
+            }
+            std::thread::sleep(LOOK);
+        }
+        (wall, cpu)
     }
 
     fn child_named(&self, name: &str) -> Pid {

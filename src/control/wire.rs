@@ -37,13 +37,15 @@ pub struct UnitStatus {
     pub last_end: Option<String>,
     /// Whether its end ends sexton.
     pub essential: bool,
-    /// It runs, and the file it was read from is gone.
-    #[serde(skip_serializing_if = "is_false")]
-    pub file_removed: bool,
-}
-
-fn is_false(flag: &bool) -> bool {
-    !*flag
+    /// The file it was made from, where that is gone: the next sync stops it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_gone: Option<String>,
+    /// What differs from what its process was started with, in words: `its unit file`, `its configuration`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed_since_start: Vec<String>,
+    /// How long ago its configuration was last tested, where it failed that test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_failed_ago_usec: Option<u64>,
 }
 
 /// `sexton list`: what `List` answers.
@@ -106,9 +108,6 @@ pub struct UnitDetails {
     /// How its configuration was last tested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_test: Option<Step>,
-    /// What differs from what its process was started with, in words: `its unit file`, `its configuration`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub changed_since_start: Vec<String>,
     /// The last lines of its output, oldest first, lossy UTF-8, control characters as they came.
     pub last_output: Vec<String>,
 }

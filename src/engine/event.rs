@@ -117,10 +117,23 @@ pub enum Event {
         /// From now.
         by: Duration,
     },
-    /// Nothing is left of the process group that [`Effect::ClearGroup`](super::Effect::ClearGroup) named.
+    /// A process is about to be told of as [`Event::Exited`] or [`Event::Judged`], and somebody is in the group that it
+    /// led. Need not be told of a main process that served: the engine clears its group.
+    GroupLeft {
+        /// Whose.
+        unit: UnitId,
+        /// As what the process was started.
+        role: Role,
+        /// Its pid, which is the group's number.
+        group: Pid,
+    },
+    /// Nothing is left of a process group that [`Effect::ClearGroup`](super::Effect::ClearGroup) or
+    /// [`Event::GroupLeft`] named, or of one whose main process handed over to another.
     GroupGone {
         /// Which unit.
         unit: UnitId,
+        /// The group.
+        group: Pid,
     },
     /// After [`Effect::SignalEverybody`](super::Effect::SignalEverybody): no process is left but sexton's own helpers.
     NobodyLeft,

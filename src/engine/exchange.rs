@@ -76,6 +76,7 @@ impl Engine {
     fn remove(&mut self, unit: UnitId) {
         self.set_deadline(unit, None);
         self.notes.remove(&unit);
+        self.groups.remove(&unit);
         self.cell_mut(unit).departed = true;
         self.departed.push(unit);
         self.do_this(Effect::Forget { unit });

@@ -272,8 +272,11 @@ impl Refusal {
                 )
             }
             Refusal::NotUp { unit } => format!("{} is not up", name(*unit)),
-            Refusal::Busy { unit, by } => {
-                format!("request {} is busy with {} and has not stopped it yet", by.0, name(*unit))
+            Refusal::Busy { unit, .. } => {
+                let name = name(*unit);
+                format!(
+                    "another request is busy with {name} and has not stopped it yet; `sexton why {name}` tells how far it is"
+                )
             }
             Refusal::SyncRunning => "a sync is on its way".to_owned(),
             Refusal::NoProcess { unit } => format!("{} has no process to send a signal to", name(*unit)),
@@ -403,7 +406,7 @@ mod tests {
             (Refusal::NotUp { unit }, "u1 is not up"),
             (
                 Refusal::Busy { unit, by: RequestId(7) },
-                "request 7 is busy with u1 and has not stopped it yet",
+                "another request is busy with u1 and has not stopped it yet; `sexton why u1` tells how far it is",
             ),
             (Refusal::SyncRunning, "a sync is on its way"),
             (Refusal::NoProcess { unit }, "u1 has no process to send a signal to"),

@@ -17,6 +17,7 @@
 //!   state        the states                   stopping    from ready to gone
 //!   transition   the table                    resting     clearing up, then restart or rest
 //!   propagation  neighbours learn of it       requests    wishes: what they touch, what refuses them
+//!   groups       nobody outlives the run it belongs to
 //!   view, why    what can be said of a unit   transaction a wish on its way to its answer
 //!   timers, random                            shutdown    everything down, by a deadline
 //! ```
@@ -32,6 +33,7 @@ pub mod failure;
 mod fixture;
 mod gate;
 mod graph;
+mod groups;
 pub mod plan;
 mod pre_stop;
 mod preparing;
@@ -63,7 +65,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::model::unit::Entry;
-use crate::model::{Moment, UnitName};
+use crate::model::{Moment, Pid, UnitName};
 
 pub use cell::{LastEnd, Quality};
 pub use effect::{Effect, NextRun, Reason, Renders, Scope};
@@ -77,7 +79,7 @@ pub use plan::{Plan, Testing};
 pub use progress::{HookNews, Progress, Tested, TransactionPhase};
 pub use state::{Phase, Wanted};
 pub use verdict::{Cause, Complaint, Verdict};
-pub use view::{LastTest, OnDisk, View};
+pub use view::{LastTest, View};
 
 use cell::{Body, Cell};
 use errand::{Errand, is_errands};
@@ -117,6 +119,8 @@ pub struct Engine {
     queue: VecDeque<UnitId>,
     /// What is kept of few units only.
     notes: BTreeMap<UnitId, view::Notes>,
+    /// Process groups in which somebody may be, beside the one of the main process.
+    groups: BTreeMap<UnitId, Vec<Pid>>,
     /// What is done beside units.
     errands: BTreeMap<UnitId, Errand>,
     errand_timers: Timers,
@@ -193,6 +197,7 @@ impl Engine {
             timers: Timers::default(),
             queue: VecDeque::new(),
             notes: BTreeMap::new(),
+            groups: BTreeMap::new(),
             errands: BTreeMap::new(),
             errand_timers: Timers::default(),
             claims: BTreeMap::new(),
@@ -279,7 +284,8 @@ impl Engine {
             Event::BecameReady { unit } => self.transition(unit, Input::BecameReady),
             Event::MainPidChanged { unit, pid } => self.transition(unit, Input::MainPidChanged(pid)),
             Event::TimeoutExtended { unit, by } => self.transition(unit, Input::Extended(by)),
-            Event::GroupGone { unit } => self.transition(unit, Input::GroupGone),
+            Event::GroupLeft { unit, role, group } => self.group_left(unit, role, group),
+            Event::GroupGone { unit, group } => self.group_gone(unit, group),
         }
     }
 

@@ -92,6 +92,7 @@ impl Engine {
 
     /// A unit that it needs went away while it prepared: it waits, and then begins from the start.
     pub(super) fn wait_anew(&mut self, unit: UnitId) {
+        self.drop_groups(unit);
         self.enter(unit, State::Waiting { attempt: Attempt::Wished });
         self.look_at(unit);
     }
@@ -215,7 +216,7 @@ impl Engine {
             Failure::Unmet(_) => self.run_failed(unit, failure),
             failure => {
                 self.note_failure(unit, failure);
-                self.post_stop(unit, 0, Ending::Failed);
+                self.clear_group(unit, None, Ending::Failed);
             }
         }
     }

@@ -1,8 +1,9 @@
 //! After the end: clear what was left, run the post-stop hooks, and decide between restart and rest.
 //!
 //! ```text
-//!   clear_group ─▶ GroupTerminated ─1 s─▶ GroupKilled ─5 s─▶ post_stop ─▶ … ─▶ finish
-//!                                                                                │
+//!   clear_group ─▶ GroupsTerminated ─1 s─▶ GroupsKilled ─5 s─▶ post_stop ─▶ … ─▶ finish
+//!        ▲                                                                       │
+//!        └──── the hooks left somebody ◀─────────────────────────────────────────┤
 //!        wanted down, or held ─▶ Stopped ◀── Rest ◀──────────────────────────────┤ verdict
 //!        a clean end ──────────▶ Stopped ◀── End ◀───────────────────────────────┤
 //!        no policy, limit ─────▶ Failed  ◀── Fail ◀──────────────────────────────┤
@@ -12,8 +13,8 @@
 use std::time::Duration;
 
 use crate::model::process::Ending as ProcessEnding;
-use crate::model::unit::{Kill, RestartOn};
-use crate::model::{ExitStatus, Moment, Pid, Signal, SpawnError};
+use crate::model::unit::RestartOn;
+use crate::model::{ExitStatus, Moment, Pid, SpawnError};
 
 use super::Engine;
 use super::cell::{LastEnd, Quality};
@@ -23,10 +24,6 @@ use super::failure::{Failure, Outcome};
 use super::preparing::deferral;
 use super::state::{Attempt, CleanStage, Ending, Process, State, Wanted};
 use super::stopping::KILL_WAIT;
-
-/// What a leftover process of a group has between TERM and KILL. Its service is gone, so there is little
-/// for it to finish.
-const GROUP_TERM_WAIT: Duration = Duration::from_secs(1);
 
 /// How often a post-stop hook that cannot be created is tried: about ten seconds, for a stop has to end.
 const POST_STOP_TRIES: u16 = 20;
@@ -115,31 +112,6 @@ impl Engine {
         self.clear_group(unit, Some(pid), ending);
     }
 
-    /// Sends TERM to what is left of the group that `group` led.
-    pub(super) fn clear_group(&mut self, unit: UnitId, group: Option<Pid>, ending: Ending) {
-        match group {
-            Some(group) if self.kill_policy(unit) == Kill::Group => {
-                let (stage, signal, wait) = if self.is_hurried() {
-                    (CleanStage::GroupKilled(group), Signal::KILL, KILL_WAIT)
-                } else {
-                    (CleanStage::GroupTerminated(group), Signal::TERM, GROUP_TERM_WAIT)
-                };
-                self.enter(unit, State::CleaningUp { stage, ending });
-                self.do_this(Effect::ClearGroup { unit, group, signal });
-                self.arm(unit, wait);
-            }
-            _ => self.group_cleared(unit, ending),
-        }
-    }
-
-    pub(super) fn group_cleared(&mut self, unit: UnitId, ending: Ending) {
-        match ending {
-            Ending::Completed if self.cell(unit).goes_down() => self.post_stop(unit, 0, Ending::Told),
-            Ending::Completed => self.post_start(unit, None, 0),
-            Ending::Told | Ending::Failed | Ending::Ended => self.post_stop(unit, 0, ending),
-        }
-    }
-
     /// The post-stop hook of this place; after the last one the run is over.
     pub(super) fn post_stop(&mut self, unit: UnitId, hook: u16, ending: Ending) {
         self.order_post_stop(unit, hook, 0, ending);
@@ -195,11 +167,8 @@ impl Engine {
 
     pub(super) fn cleaning_deadline(&mut self, unit: UnitId, stage: CleanStage, ending: Ending) {
         match stage {
-            CleanStage::GroupTerminated(group) => self.kill_leftovers(unit, group, ending),
-            CleanStage::GroupKilled(_) => {
-                self.tally.given_up += 1;
-                self.group_cleared(unit, ending);
-            }
+            CleanStage::GroupsTerminated { next } => self.kill_leftovers(unit, next, ending),
+            CleanStage::GroupsKilled { next } => self.give_groups_up(unit, next, ending),
             CleanStage::Hook { hook, process: Process::Deferred(tries) } => {
                 self.order_post_stop(unit, hook, tries.saturating_add(1), ending);
             }
@@ -218,19 +187,13 @@ impl Engine {
 
     pub(super) fn hurry_cleaning(&mut self, unit: UnitId, stage: CleanStage, ending: Ending) {
         match stage {
-            CleanStage::GroupTerminated(group) => self.kill_leftovers(unit, group, ending),
+            CleanStage::GroupsTerminated { next } => self.kill_leftovers(unit, next, ending),
             CleanStage::Hook { hook, process: Process::Running(pid) } => {
                 self.kill_post_stop(unit, hook, pid, ending);
             }
             CleanStage::Hook { process: Process::Deferred(_), .. } => self.finish(unit, ending),
-            CleanStage::GroupKilled(_) | CleanStage::Hook { .. } => {}
+            CleanStage::GroupsKilled { .. } | CleanStage::Hook { .. } => {}
         }
-    }
-
-    fn kill_leftovers(&mut self, unit: UnitId, group: Pid, ending: Ending) {
-        self.amend(unit, State::CleaningUp { stage: CleanStage::GroupKilled(group), ending });
-        self.do_this(Effect::ClearGroup { unit, group, signal: Signal::KILL });
-        self.arm(unit, KILL_WAIT);
     }
 
     fn kill_post_stop(&mut self, unit: UnitId, hook: u16, pid: Pid, ending: Ending) {
@@ -240,8 +203,11 @@ impl Engine {
         self.arm(unit, KILL_WAIT);
     }
 
-    /// Nothing of the run is left.
+    /// Nothing of the run is left, but for what its last hooks left.
     pub(super) fn finish(&mut self, unit: UnitId, ending: Ending) {
+        if self.has_groups(unit) {
+            return self.clear_groups(unit, u16::MAX, ending);
+        }
         self.cell_mut(unit).tested = false;
         let verdict = self.verdict(unit, ending);
         let follows = match verdict {
@@ -371,6 +337,7 @@ impl Engine {
     pub(super) fn fail(&mut self, unit: UnitId, failure: Failure) {
         self.note_failure(unit, failure);
         self.cell_mut(unit).doom = None;
+        self.drop_groups(unit);
         self.forget_kept(unit);
         self.enter(unit, State::Failed);
         self.attempt_failed(unit, None);

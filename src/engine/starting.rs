@@ -79,7 +79,7 @@ impl Engine {
             return self.arm(unit, deferral(tries));
         }
         self.note_failure(unit, Failure::Spawn { role: Role::Main, error });
-        self.post_stop(unit, 0, Ending::Failed);
+        self.clear_group(unit, None, Ending::Failed);
     }
 
     #[allow(clippy::too_many_arguments, reason = "the data of a state and of an input, from the table")]
@@ -129,6 +129,9 @@ impl Engine {
         awaiting: Awaiting,
         pid: Pid,
     ) {
+        if let Process::Running(old) = main {
+            self.hand_over(unit, old, pid);
+        }
         match (awaiting, main) {
             (_, Process::None | Process::Ordered(_) | Process::Deferred(_) | Process::Killed(_)) => {
                 self.impossible()

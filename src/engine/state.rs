@@ -167,12 +167,19 @@ pub(crate) enum StopStage {
 /// How far the clearing-away has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CleanStage {
-    /// What is left of this group was sent TERM.
-    GroupTerminated(Pid),
-    /// What is left of this group was sent KILL.
-    GroupKilled(Pid),
+    /// What is left of its groups was sent TERM; the post-stop hook of this place is next.
+    GroupsTerminated { next: u16 },
+    /// What is left of its groups was sent KILL; the post-stop hook of this place is next.
+    GroupsKilled { next: u16 },
     /// A post-stop hook.
     Hook { hook: u16, process: Process },
+}
+
+impl CleanStage {
+    /// It waits for groups to be empty.
+    pub(crate) fn is_of_groups(self) -> bool {
+        matches!(self, CleanStage::GroupsTerminated { .. } | CleanStage::GroupsKilled { .. })
+    }
 }
 
 /// Why a run comes to its end; with what is wanted it decides what follows.

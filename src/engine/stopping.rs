@@ -60,7 +60,7 @@ impl Engine {
     }
 
     pub(super) fn stop_done(&mut self, unit: UnitId) {
-        self.post_stop(unit, 0, Ending::Told);
+        self.clear_group(unit, None, Ending::Told);
     }
 
     /// A stop begins: first what runs beside the main process has to go.
@@ -171,7 +171,7 @@ impl Engine {
         role: Role,
     ) {
         match (role, main, stage) {
-            (Role::Main, Process::Ordered(_), _) => self.post_stop(unit, 0, ending),
+            (Role::Main, Process::Ordered(_), _) => self.clear_group(unit, None, ending),
             (_, _, StopStage::HookKilled) => self.ask_to_stop(unit, main, ending),
             (_, _, StopStage::Command | StopStage::CommandKilled) => self.stop_step(unit, main, 0, ending),
             _ => self.impossible(),
@@ -229,7 +229,9 @@ impl Engine {
         ending: Ending,
         pid: Pid,
     ) {
-        let Process::Running(_) = main else { return };
+        // It comes too late; what it names goes with all that is left.
+        let Process::Running(old) = main else { return self.group_left(unit, Role::Main, pid) };
+        self.hand_over(unit, old, pid);
         self.amend(unit, State::Stopping { main: Process::Running(pid), helper, stage, ending });
         // The signal of this step went to the process that is not the main one any more.
         if let StopStage::Step(place) = stage
@@ -329,6 +331,7 @@ impl Engine {
         }
         if self.kill_policy(unit) == Kill::Group {
             self.do_this(Effect::Signal { unit, pid, scope: Scope::Group, signal });
+            self.kill_groups(unit);
         }
     }
 
@@ -403,8 +406,11 @@ impl Engine {
         ending: Ending,
         pid: Pid,
     ) {
-        if let Process::Killed(_) = main {
+        if let Process::Killed(old) = main {
+            self.hand_over(unit, old, pid);
             self.kill_all(unit, Process::Running(pid), helper, ending);
+        } else {
+            self.group_left(unit, Role::Main, pid);
         }
     }
 

@@ -43,6 +43,7 @@ pub(super) enum Input {
     BecameReady,
     MainPidChanged(Pid),
     Extended(Duration),
+    /// Nothing is left of any of its groups.
     GroupGone,
     Deadline,
 }
@@ -110,15 +111,20 @@ impl Engine {
             (PostStarting { main, hook, process }, Exited(_, pid, status)) =>
                 self.post_start_exited(unit, main, hook, process, pid, status),
             (PostStarting { main, hook, process }, Deadline) => self.post_start_deadline(unit, main, hook, process),
-            (PostStarting { main: Some(_), hook, process }, MainPidChanged(pid)) =>
-                self.amend(unit, PostStarting { main: Some(pid), hook, process }),
+            (PostStarting { main: Some(main), hook, process }, MainPidChanged(pid)) => {
+                self.hand_over(unit, main, pid);
+                self.amend(unit, PostStarting { main: Some(pid), hook, process });
+            }
             (PostStarting { main, process, .. }, Stop | Hurry) => self.stop_post_starting(unit, main, process),
             (PostStarting { .. }, Await | Retry | Reset | BecameReady | Extended(_)) => {}
             (PostStarting { main: None, .. }, MainPidChanged(_)) => self.impossible(),
             (PostStarting { .. }, Start | Deny(_) | Inspected(_) | Judged(..) | GroupGone) => self.impossible(),
 
             (Ready { main: Some(main) }, Exited(_, pid, status)) => self.ready_exited(unit, main, pid, status),
-            (Ready { main: Some(_) }, MainPidChanged(pid)) => self.amend(unit, Ready { main: Some(pid) }),
+            (Ready { main: Some(main) }, MainPidChanged(pid)) => {
+                self.hand_over(unit, main, pid);
+                self.amend(unit, Ready { main: Some(pid) });
+            }
             (Ready { main }, Stop | Hurry) => self.stop_ready(unit, main),
             (Ready { .. }, Await | Retry | Reset | BecameReady | Extended(_)) => {}
             (Ready { main: None }, Exited(..) | MainPidChanged(_)) => self.impossible(),
@@ -168,15 +174,16 @@ impl Engine {
             (Killing { .. }, Await | Retry | Reset | Stop | Hurry | BecameReady | Extended(_)) => {}
             (Killing { .. }, Start | Deny(_) | Inspected(_) | GroupGone) => self.impossible(),
 
-            (CleaningUp { stage: CleanStage::GroupTerminated(_) | CleanStage::GroupKilled(_), ending }, GroupGone) =>
-                self.group_cleared(unit, ending),
+            (CleaningUp { stage: CleanStage::GroupsTerminated { next } | CleanStage::GroupsKilled { next }, ending },
+                GroupGone) => self.groups_cleared(unit, next, ending),
             (CleaningUp { stage, ending }, Spawned(_, pid)) => self.post_stop_spawned(unit, stage, ending, pid),
             (CleaningUp { stage, ending }, SpawnFailed(_, error)) =>
                 self.post_stop_spawn_failed(unit, stage, ending, &error),
             (CleaningUp { stage, ending }, Exited(_, pid, _)) => self.post_stop_exited(unit, stage, ending, pid),
             (CleaningUp { stage, ending }, Deadline) => self.cleaning_deadline(unit, stage, ending),
             (CleaningUp { stage, ending }, Hurry) => self.hurry_cleaning(unit, stage, ending),
-            (CleaningUp { .. }, Await | Retry | Reset | Stop | BecameReady | Extended(_) | MainPidChanged(_)) => {}
+            (CleaningUp { stage, .. }, MainPidChanged(pid)) => self.named_late(unit, stage, pid),
+            (CleaningUp { .. }, Await | Retry | Reset | Stop | BecameReady | Extended(_)) => {}
             (CleaningUp { stage: CleanStage::Hook { .. }, .. }, GroupGone) => self.impossible(),
             (CleaningUp { .. }, Start | Deny(_) | Inspected(_) | Judged(..)) => self.impossible(),
 

@@ -20,18 +20,6 @@ pub struct LastTest<'a> {
     pub failure: Option<&'a Failure>,
 }
 
-/// How a unit's files are now, against what the unit was read from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnDisk {
-    /// As they were.
-    #[default]
-    Same,
-    /// Something in them is new.
-    Changed,
-    /// The unit's own file is gone.
-    Missing,
-}
-
 /// One unit as it is now.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
@@ -46,7 +34,6 @@ pub struct View<'a> {
 pub(super) struct Notes {
     /// When it was last tested, and of what that failed.
     pub(super) last_test: Option<(Moment, Option<Failure>)>,
-    pub(super) on_disk: OnDisk,
 }
 
 impl<'a> View<'a> {
@@ -101,16 +88,6 @@ impl<'a> View<'a> {
         Some(LastTest { at: *at, failure: failure.as_ref() })
     }
 
-    /// How its files are, as [`Engine::note_files`] was last told.
-    pub fn on_disk(&self) -> OnDisk {
-        self.notes.map(|notes| notes.on_disk).unwrap_or_default()
-    }
-
-    /// Its file is gone, and it is here all the same: the next sync takes it down.
-    pub fn is_removed(&self) -> bool {
-        self.on_disk() == OnDisk::Missing
-    }
-
     /// When the time of its present state is over: the next try of a back-off, the next step of a stop.
     pub fn deadline(&self) -> Option<Moment> {
         self.cell.deadline
@@ -151,14 +128,6 @@ impl Engine {
     /// A unit as it is now. An id that no unit has shows a unit that is stopped and has no file.
     pub fn unit(&self, id: UnitId) -> View<'_> {
         View { id, cell: self.cell(id), notes: self.notes.get(&id) }
-    }
-
-    /// Takes note of how the files of units are now; those that are not named are as they were read.
-    pub fn note_files(&mut self, news: &[(UnitId, OnDisk)]) {
-        self.notes.values_mut().for_each(|notes| notes.on_disk = OnDisk::Same);
-        for (unit, on_disk) in news {
-            self.notes.entry(*unit).or_default().on_disk = *on_disk;
-        }
     }
 
     /// The units that need it.

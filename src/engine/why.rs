@@ -18,7 +18,6 @@ use super::event::{Role, UnitId};
 use super::failure::Failure;
 use super::graph::EdgeKind;
 use super::state::{Awaiting, CleanStage, Process, State, StopStage, Wanted};
-use super::why_beside::said;
 
 /// How many units one answer speaks of. A person follows a chain of causes about this far.
 const MAX_UNITS: usize = 8;
@@ -99,7 +98,6 @@ impl Engine {
                 let failure = cell.failure.as_deref().map(|failure| self.words(failure)).unwrap_or_default();
                 let times = cell.doublings;
                 sentences.push(format!("{name} {}", failed(&failure)));
-                sentences.extend(cell.failure.as_deref().and_then(said));
                 sentences.push(format!(
                     "{name} is started again{}; that is attempt {times} in a row: `sexton start {name}` does it now",
                     self.time_left(cell, now)
@@ -183,7 +181,6 @@ impl Engine {
         let name = cell.name();
         let Some(failure) = cell.failure.as_deref() else { return Vec::new() };
         sentences.push(format!("{name} {}", failed(&self.words(failure))));
-        sentences.extend(said(failure));
         match failure {
             Failure::Load(_) => {
                 sentences.push(format!(
@@ -344,11 +341,11 @@ fn explain_stopping(cell: &Cell, stage: StopStage, main: Process, left: &str) ->
 
 fn explain_cleaning(name: &str, stage: CleanStage) -> String {
     match stage {
-        CleanStage::GroupTerminated(_) => {
-            format!("{name} has ended; what it left in its process group was sent SIGTERM")
+        CleanStage::GroupsTerminated { .. } => {
+            format!("{name} has ended; what it left in its process groups was sent SIGTERM")
         }
-        CleanStage::GroupKilled(_) => {
-            format!("{name} has ended; what it left in its process group was sent SIGKILL")
+        CleanStage::GroupsKilled { .. } => {
+            format!("{name} has ended; what it left in its process groups was sent SIGKILL")
         }
         CleanStage::Hook { hook, process } => {
             format!("{name} has ended; {}", helper(Role::PostStop(hook), process))

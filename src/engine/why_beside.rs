@@ -7,10 +7,6 @@ use super::Engine;
 use super::effect::Reason;
 use super::errand::{Doing, Owner};
 use super::event::{Role, UnitId};
-use super::failure::Failure;
-
-/// How many of the last lines that a process wrote one answer repeats. Daemons say what is wrong in the last two.
-const MAX_LINES: usize = 3;
 
 impl Engine {
     /// What a request does beside the unit, and what it means for it.
@@ -61,20 +57,7 @@ impl Engine {
         };
         let (name, ago) = (view.name(), Spoken(now.since(at)));
         sentences.push(format!("the last test of {name}, {ago} ago, failed: {}", self.words(failure)));
-        sentences.extend(said(failure));
     }
-}
-
-/// The last lines of a process that found fault, in its own words.
-pub(super) fn said(failure: &Failure) -> Option<String> {
-    let complaint = match failure {
-        Failure::Judged { complaint, .. } => complaint,
-        Failure::RestartLimit { last, .. } => return said(last),
-        _ => return None,
-    };
-    let skipped = complaint.output.len().saturating_sub(MAX_LINES);
-    let lines: Vec<&str> = complaint.output.iter().skip(skipped).map(|line| line.trim_end()).collect();
-    (!lines.is_empty()).then(|| format!("it said: {}", lines.join(" / ")))
 }
 
 /// `a restart that was asked for`.

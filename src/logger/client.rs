@@ -154,7 +154,7 @@ impl LogPipes {
     }
 
     /// A unit that came later; its slot is the next one.
-    pub fn add(&mut self, name: UnitName) {
+    fn add(&mut self, name: UnitName) {
         self.names.push(name);
         self.pipes.push(None);
         // Without room its last lines are not kept; the pipe works all the same.

@@ -36,7 +36,8 @@ impl Command {
 }
 
 impl fmt::Display for Command {
-    /// As one would type it, quoted where a shell would need it. For people, never for execution.
+    /// As one would type it, quoted where a shell would need it, and `$$` as the `$` that it stands for. For people, never
+    /// for execution.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, text) in self.argv.iter().enumerate() {
             if index > 0 {
@@ -44,7 +45,8 @@ impl fmt::Display for Command {
             }
             let plain = !text.0.is_empty()
                 && text.0.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@%+,${}".contains(c));
-            if plain { f.write_str(&text.0)? } else { write!(f, "'{}'", text.0.replace('\'', r"'\''"))? }
+            let shown = text.0.replace("$$", "$");
+            if plain { f.write_str(&shown)? } else { write!(f, "'{}'", shown.replace('\'', r"'\''"))? }
         }
         Ok(())
     }

@@ -42,6 +42,19 @@ pub fn belongs(children: &Children, engine: &Engine, unit: UnitId, pid: Pid) -> 
     false
 }
 
+/// True for what a process that sexton started for the unit started in its turn, as long as that one lives.
+pub fn descends(children: &Children, unit: UnitId, pid: Pid) -> bool {
+    let mut current = pid;
+    for _ in 0..GENERATIONS {
+        match (children.owner(current), processes::look(current).map(|entry| entry.parent)) {
+            (Some(Owner::Unit(owner, _) | Owner::Probe(owner)), _) => return owner == unit,
+            (None, Ok(Some(parent))) => current = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
 fn forks(engine: &Engine, unit: UnitId) -> bool {
     let view = engine.unit(unit);
     view.unit()

@@ -371,7 +371,6 @@ impl Init {
                 Some(true) => continue,
                 Some(false) => {}
                 None => {
-                    self.logs.add(entry.name().clone());
                     self.logs.message(&format!("found a new unit: {}", entry.name()), self.now);
                 }
             }

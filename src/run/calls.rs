@@ -4,13 +4,14 @@
 use crate::control::error::MethodError;
 use crate::control::method::Method;
 use crate::control::server::{Call, ConnectionId, Server};
-use crate::control::wire::{Explanation, UnitDetails, Units};
+use crate::control::wire::{Explanation, UnitDetails, UnitStatus, Units};
 use crate::engine::{Failure, Outcome, Phase, UnitId};
 use crate::sys::poll::Readiness;
 
+use super::disk::OnDisk;
 use super::event_loop::slot;
 use super::health::health;
-use super::report::{output_of, report};
+use super::report::{output_of, report, words_of};
 use super::requests::{Held, Pending};
 use super::{Init, view};
 
@@ -50,9 +51,11 @@ impl Init {
             Method::List { units } => {
                 let ids = match units {
                     Some(patterns) => self.select(patterns)?,
-                    None => self.engine.ids().collect(),
+                    None => self.engine.ids_by_name().to_vec(),
                 };
-                let units = ids.into_iter().map(|id| self.status_of(id)).collect();
+                let mut glance = self.glance();
+                let look = |id| self.status_of(id, self.look_at_disk(id, &mut glance));
+                let units = ids.into_iter().map(look).collect();
                 self.reply(connection, &Units { units });
             }
             Method::Show { unit } => {
@@ -117,7 +120,7 @@ impl Init {
         let Some(connection) = pending.connection else { return };
         let mut report = report(&self.engine, outcome, pending);
         let units = pending.units.iter().filter_map(|name| self.engine.find(name));
-        report.units = units.map(|id| self.status_of(id)).collect();
+        report.units = units.map(|id| self.status_of(id, OnDisk::default())).collect();
         if let Some(unit) = output_of {
             report.last_output = self.logs.tail(slot(unit));
             if let Some(note) = self.readiness_note(unit) {
@@ -133,15 +136,16 @@ impl Init {
         }
     }
 
-    fn status_of(&self, id: UnitId) -> crate::control::wire::UnitStatus {
-        view::unit_status(&self.engine, id, self.times(), self.status_texts.get(&id).map(String::as_str))
+    fn status_of(&self, id: UnitId, disk: OnDisk) -> UnitStatus {
+        let status_text = self.status_texts.get(&id).map(String::as_str);
+        view::unit_status(&self.engine, id, self.times(), status_text, disk)
     }
 
     /// All of a unit but for its last output.
     fn details_of(&self, id: UnitId) -> UnitDetails {
         let status_text = self.status_texts.get(&id).map(String::as_str);
-        let changed_since_start = self.changed_since_start(id);
-        UnitDetails { changed_since_start, ..view::unit_details(&self.engine, id, self.times(), status_text) }
+        let disk = self.look_at_disk(id, &mut self.glance());
+        view::unit_details(&self.engine, id, self.times(), status_text, disk)
     }
 
     fn times(&self) -> view::Times {
@@ -154,10 +158,13 @@ impl Init {
         if let Some(note) = self.readiness_note(id) {
             sentences.push(format!("its readiness was last looked for in vain: {note}"));
         }
-        let details = self.details_of(id);
-        sentences.extend(view::remarks(&details));
+        sentences.extend(view::remarks(&self.details_of(id)));
+        // What a failed test said is what explains its failure; the unit itself may have said nothing.
+        let of_test = unit.last_test().and_then(|test| test.failure).map(words_of).unwrap_or_default();
+        let of_failure = unit.failure().map(words_of).unwrap_or_default();
         let last_output = match unit.phase() {
-            _ if !words_of_last_test(&details).is_empty() => words_of_last_test(&details).to_vec(),
+            Phase::Ready => of_test.to_vec(),
+            Phase::Failed | Phase::Backoff | Phase::Deferred if !of_failure.is_empty() => of_failure.to_vec(),
             Phase::Failed | Phase::Backoff | Phase::Starting | Phase::Deferred => self.logs.tail(slot(id)),
             _ => Vec::new(),
         };
@@ -180,9 +187,4 @@ impl Init {
         };
         self.watcher.last_note(id).filter(|_| explains)
     }
-}
-
-/// What the last test of a unit said when it failed.
-fn words_of_last_test(details: &UnitDetails) -> &[String] {
-    details.last_test.as_ref().map(|test| test.output.as_slice()).unwrap_or_default()
 }

@@ -1,8 +1,19 @@
-//! What differs on disk from what runs: told when somebody asks for one unit, never looked for otherwise.
+//! What differs on disk from what runs: looked at when somebody asks, never otherwise.
+//!
+//! ```text
+//!   its unit file, or its instance's, is gone           ─▶ the next sync stops it
+//!   its unit file or a drop-in is newer than our reading ─▶ "its unit file" changed
+//!   the fingerprint of its configuration is another      ─▶ "its configuration" changed
+//! ```
+//!
+//! A list looks at all units, so one [`Glance`] has a bound for all of them together, and looks at no file system that
+//! could keep it waiting.
 
-use std::path::{Path, PathBuf};
-
+use std::collections::HashMap;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::engine::UnitId;
 use crate::model::{Moment, Unit};
@@ -10,6 +21,40 @@ use crate::sys::clock;
 use crate::unitfile::command;
 
 use super::Init;
+use super::fingerprint::MOST_ENTRIES;
+use super::remote::Remote;
+
+/// A directory of units is the administrator's, and so are its drop-ins.
+const MOST_DROP_INS: usize = 10_000;
+
+/// What one answer may look at, and what it has seen.
+pub(super) struct Glance {
+    /// When the units were read, by the wall clock.
+    read_at: u64,
+    remote: Remote,
+    /// Names that may still be looked at.
+    left: usize,
+    /// The directories of drop-ins that there are, by the name of their unit or template.
+    drop_ins: HashMap<String, Vec<PathBuf>>,
+    /// Instances share the file of their template.
+    files: HashMap<Rc<Path>, UnitFile>,
+}
+
+/// How a unit stands to the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnDisk {
+    /// The file that it was made from and that is no more.
+    pub gone: Option<PathBuf>,
+    /// What differs from what its process was started with, in words.
+    pub changed: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UnitFile {
+    Same,
+    Changed,
+    Gone,
+}
 
 impl Init {
     /// The main process of a unit is about to read its configuration.
@@ -19,66 +64,111 @@ impl Init {
         self.fingerprints.take(id, unit, environment);
     }
 
-    /// What differs from what the unit's process was started with, in words.
-    pub(super) fn changed_since_start(&self, id: UnitId) -> Vec<String> {
+    /// Before the first look of an answer.
+    pub(super) fn glance(&self) -> Glance {
+        Glance {
+            read_at: read_at_wall(self.read_at, self.now, clock::wall_usec()),
+            remote: Remote::look(),
+            left: MOST_ENTRIES,
+            drop_ins: drop_ins(&self.paths.directories),
+            files: HashMap::new(),
+        }
+    }
+
+    /// How a unit stands to the disk.
+    pub(super) fn look_at_disk(&self, id: UnitId, glance: &mut Glance) -> OnDisk {
         let view = self.engine.unit(id);
-        let Some(unit) = view.unit() else { return Vec::new() };
-        let mut changed = Vec::new();
-        match self.look_at_unit_file(unit) {
+        let Some(unit) = view.unit() else { return OnDisk::default() };
+        let mut seen = OnDisk::default();
+        match glance.unit_file(unit, &self.paths.directories) {
             UnitFile::Same => {}
-            UnitFile::Changed => changed.push("its unit file".to_owned()),
-            UnitFile::Gone => changed.push("its unit file, which is gone".to_owned()),
+            UnitFile::Changed => seen.changed.push("its unit file".to_owned()),
+            UnitFile::Gone => seen.gone = Some(unit.source.to_path_buf()),
+        }
+        if let Some(file) = &unit.instance_file
+            && seen.gone.is_none()
+            && !glance.remote.holds(file)
+            && is_gone(file)
+        {
+            seen.gone = Some(file.to_path_buf());
         }
         let environment =
             || unit.program().and_then(|program| self.launcher.unit_environment(unit, &program.process).ok());
-        if view.main_pid().is_some() && self.fingerprints.is_changed(id, unit, environment) {
-            changed.push("its configuration".to_owned());
+        let Glance { remote, left, .. } = glance;
+        if seen.gone.is_none()
+            && view.main_pid().is_some()
+            && self.fingerprints.is_changed(id, unit, environment, remote, left)
+        {
+            seen.changed.push("its configuration".to_owned());
         }
-        changed
+        seen
     }
+}
 
+impl Glance {
     /// Has the unit's file, or a drop-in of it, been touched since the units were read?
-    fn look_at_unit_file(&self, unit: &Unit) -> UnitFile {
+    fn unit_file(&mut self, unit: &Unit, directories: &[PathBuf]) -> UnitFile {
         if *unit.source == *Path::new(command::SOURCE) {
             return UnitFile::Same;
         }
-        let Ok(about) = std::fs::metadata(&unit.source) else { return UnitFile::Gone };
-        let read_at = read_at_wall(self.read_at, self.now, clock::wall_usec());
-        let is_newer = |changed: i64, nanos: i64| {
-            i128::from(changed) * 1_000_000 + i128::from(nanos) / 1000 > i128::from(read_at)
-        };
-        if is_newer(about.ctime(), about.ctime_nsec()) {
-            return UnitFile::Changed;
+        let known = self.files.get(&unit.source).copied();
+        let own = known.unwrap_or_else(|| self.look_at(&unit.source, directories));
+        if known.is_none() {
+            self.files.insert(unit.source.clone(), own);
         }
-        let mut stems = vec![unit.name.as_str().to_owned()];
-        stems.extend(
-            unit.name.instance().map(|instance| unit.name.as_str().trim_end_matches(instance).to_owned()),
-        );
-        let directories = self.paths.directories.iter();
-        let drop_ins =
-            directories.flat_map(|above| stems.iter().map(move |stem| above.join(format!("{stem}.d"))));
-        let is_touched = |path: &Path| {
-            std::fs::metadata(path).is_ok_and(|about| is_newer(about.ctime(), about.ctime_nsec()))
-        };
-        let touched = drop_ins.into_iter().any(|directory| {
-            is_touched(&directory) || files_in(&directory).iter().any(|path| is_touched(path))
+        if own != UnitFile::Same {
+            return own;
+        }
+        let name = unit.name.as_str();
+        let template = unit.name.instance().map(|instance| name.trim_end_matches(instance));
+        let above = [Some(name), template].into_iter().flatten().filter_map(|stem| self.drop_ins.get(stem));
+        let is_touched = above.flatten().any(|directory| {
+            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten().take(MOST_DROP_INS);
+            let files = entries.map(|entry| entry.path());
+            files.chain([directory.clone()]).any(|path| self.is_newer(std::fs::metadata(path).ok()))
         });
-        if touched { UnitFile::Changed } else { UnitFile::Same }
+        if is_touched { UnitFile::Changed } else { UnitFile::Same }
+    }
+
+    fn look_at(&self, source: &Path, directories: &[PathBuf]) -> UnitFile {
+        if self.remote.holds(source) {
+            return UnitFile::Same;
+        }
+        if !is_gone(source) {
+            let is_newer = self.is_newer(std::fs::metadata(source).ok());
+            return if is_newer { UnitFile::Changed } else { UnitFile::Same };
+        }
+        // A file of the same name in a lesser directory takes its place.
+        let name = source.file_name().unwrap_or_default();
+        let is_replaced = directories.iter().any(|directory| !is_gone(&directory.join(name)));
+        if is_replaced { UnitFile::Changed } else { UnitFile::Gone }
+    }
+
+    fn is_newer(&self, about: Option<Metadata>) -> bool {
+        about.is_some_and(|about| {
+            i128::from(about.ctime()) * 1_000_000 + i128::from(about.ctime_nsec()) / 1000
+                > i128::from(self.read_at)
+        })
     }
 }
 
-/// A unit has a handful of drop-ins.
-const MOST_DROP_INS: usize = 100;
-
-fn files_in(directory: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.take(MOST_DROP_INS).map(|entry| entry.path()).collect()
+/// What cannot be looked at is there for all that is known.
+fn is_gone(path: &Path) -> bool {
+    matches!(std::fs::metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
 
-enum UnitFile {
-    Same,
-    Changed,
-    Gone,
+/// All `NAME.d` in the directories of units.
+fn drop_ins(directories: &[PathBuf]) -> HashMap<String, Vec<PathBuf>> {
+    let mut found = HashMap::<String, Vec<PathBuf>>::new();
+    for directory in directories {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".d")) {
+                found.entry(stem.to_owned()).or_default().push(entry.path());
+            }
+        }
+    }
+    found
 }
 
 /// When the units were read, by the wall clock as it goes now, in microseconds: a board without a battery sets it
@@ -91,6 +181,9 @@ fn read_at_wall(read_at: Moment, now: Moment, wall_now: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::unit::Entry;
+    use crate::run::load::scratch::Scratch;
+    use crate::run::load::{UnitPaths, load};
     use std::time::Duration;
 
     #[test]
@@ -99,5 +192,53 @@ mod tests {
         let now = read_at + Duration::from_secs(60);
         assert_eq!(read_at_wall(read_at, now, 1_700_000_000_000_000), 1_699_999_940_000_000);
         assert_eq!(read_at_wall(now, read_at, 7), 7);
+    }
+
+    /// How the one unit of a directory stands to it, once `change` was made to what was read.
+    fn after(change: impl FnOnce(&Scratch)) -> UnitFile {
+        let scratch = Scratch::new();
+        scratch.file("etc/w@.toml", "[instances]\nnames = [\"1\"]\n[service]\nexec = [\"/bin/true\"]\n");
+        scratch.file("etc/w@.d/one.toml", "description = \"one\"\n");
+        let directories = vec![scratch.path("etc"), scratch.path("usr")];
+        let loaded = load(&UnitPaths {
+            directories: directories.clone(),
+            settings: scratch.path("none"),
+            command: None,
+        });
+        let [Entry::Unit(unit)] = &loaded.entries[..] else { panic!("{:?}", loaded.diagnostics) };
+        // A change of the same tick of the kernel's clock would not be seen: it is a change of before.
+        let read_at = std::fs::metadata(scratch.path("etc/w@.d/one.toml")).unwrap();
+        let read_at = u64::try_from(read_at.ctime() * 1_000_000 + read_at.ctime_nsec() / 1000).unwrap();
+        while clock::wall_usec() < read_at + 20_000 {
+            std::thread::yield_now();
+        }
+        change(&scratch);
+        let drop_ins = drop_ins(&directories);
+        let mut glance = Glance {
+            read_at,
+            remote: Remote::default(),
+            left: MOST_ENTRIES,
+            drop_ins,
+            files: HashMap::new(),
+        };
+        glance.unit_file(unit, &directories)
+    }
+
+    #[test]
+    fn a_unit_file_is_changed_gone_or_replaced() {
+        assert_eq!(after(|_| {}), UnitFile::Same);
+        assert_eq!(after(|scratch| scratch.file("etc/other.toml", "")), UnitFile::Same);
+        assert_eq!(after(|scratch| scratch.file("etc/w@.toml", "")), UnitFile::Changed);
+        assert_eq!(after(|scratch| scratch.file("etc/w@.d/one.toml", "")), UnitFile::Changed);
+        assert_eq!(after(|scratch| scratch.file("usr/w@1.d/two.toml", "")), UnitFile::Changed);
+        let remove = |scratch: &Scratch| std::fs::remove_file(scratch.path("etc/w@.toml")).unwrap();
+        assert_eq!(after(remove), UnitFile::Gone);
+        assert_eq!(
+            after(|scratch| {
+                remove(scratch);
+                scratch.file("usr/w@.toml", "");
+            }),
+            UnitFile::Changed
+        );
     }
 }

@@ -160,8 +160,10 @@ impl Init {
             match owner {
                 Some(Owner::Unit(unit, role)) => {
                     self.logs.ended(slot(unit));
+                    let gone = self.note_group(unit, role, pid);
                     let event = self.ended_as(unit, role, pid, status);
                     self.events.push_back(event);
+                    self.events.extend(gone);
                     // Its group is looked at, and a replacement started, before more of the dead are counted.
                     self.process_events();
                 }

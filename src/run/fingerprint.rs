@@ -23,6 +23,7 @@ use crate::model::{Text, Unit};
 
 use super::environment::Environment;
 use super::exchange::exchange;
+use super::remote::Remote;
 
 /// A configuration of more files than this is somebody's data. Looking at so many takes some tens of milliseconds.
 pub const MOST_ENTRIES: usize = 10_000;
@@ -40,18 +41,24 @@ impl Fingerprints {
     /// The unit is about to read its configuration.
     pub fn take(&mut self, unit: UnitId, spec: &Unit, environment: impl FnOnce() -> Option<Environment>) {
         self.by_unit.remove(&unit);
-        self.by_unit.extend(fingerprint(spec, environment).map(|fingerprint| (unit, fingerprint)));
+        // The daemon reads them next, wherever they lie.
+        let (remote, mut left) = (Remote::default(), MOST_ENTRIES);
+        let fingerprint = fingerprint(spec, environment, &remote, &mut left);
+        self.by_unit.extend(fingerprint.map(|fingerprint| (unit, fingerprint)));
     }
 
-    /// Has it changed since? False also where nobody can tell.
+    /// Has it changed since? False also where nobody can tell: of files that are not on this machine, and of more than
+    /// are `left` to be looked at.
     pub fn is_changed(
         &self,
         unit: UnitId,
         spec: &Unit,
         environment: impl FnOnce() -> Option<Environment>,
+        remote: &Remote,
+        left: &mut usize,
     ) -> bool {
         let then = self.by_unit.get(&unit);
-        then.is_some_and(|then| fingerprint(spec, environment).is_some_and(|now| now != *then))
+        then.is_some_and(|then| fingerprint(spec, environment, remote, left).is_some_and(|now| now != *then))
     }
 
     /// The id is free.
@@ -66,7 +73,12 @@ impl Fingerprints {
 }
 
 /// None: there is nothing to look at, or too much.
-fn fingerprint(spec: &Unit, environment: impl FnOnce() -> Option<Environment>) -> Option<u64> {
+fn fingerprint(
+    spec: &Unit,
+    environment: impl FnOnce() -> Option<Environment>,
+    remote: &Remote,
+    left: &mut usize,
+) -> Option<u64> {
     let program = spec.program()?;
     let patterns = program.configtest.as_ref().map_or(&[][..], |test| &test.files);
     if patterns.is_empty() && program.renders.is_empty() && spec.instance_file.is_none() {
@@ -74,7 +86,7 @@ fn fingerprint(spec: &Unit, environment: impl FnOnce() -> Option<Environment>) -
     }
     let environment = environment()?;
     let settle = |text: &Text| text.expand(|name| environment.get(name)).ok();
-    let mut sight = Sight { hash: 0, left: MOST_ENTRIES };
+    let mut sight = Sight { hash: 0, left, remote };
     for pattern in patterns {
         sight.pattern(&settle(pattern)?)?;
     }
@@ -89,20 +101,27 @@ fn fingerprint(spec: &Unit, environment: impl FnOnce() -> Option<Environment>) -
 
 /// What was seen so far. The numbers of the files are added up, so that the order in which a directory lists them
 /// means nothing.
-struct Sight {
+struct Sight<'a> {
     hash: u64,
-    left: usize,
+    left: &'a mut usize,
+    remote: &'a Remote,
 }
 
-impl Sight {
+impl Sight<'_> {
     fn count(&mut self) -> Option<()> {
-        self.left = self.left.checked_sub(1)?;
+        *self.left = self.left.checked_sub(1)?;
         Some(())
+    }
+
+    /// None: a look at it may take for ever.
+    fn is_near(&self, path: &Path) -> Option<()> {
+        (!self.remote.holds(path)).then_some(())
     }
 
     /// A link is looked through: what it leads to is what the daemon reads.
     fn file(&mut self, path: &Path) -> Option<()> {
         self.count()?;
+        self.is_near(path)?;
         let mut hasher = DefaultHasher::new();
         path.hash(&mut hasher);
         fs::metadata(path).ok().map(|about| stamp(&about)).hash(&mut hasher);
@@ -148,6 +167,7 @@ impl Sight {
 
     /// What a directory holds and does not hide. What cannot be listed holds nothing.
     fn list(&mut self, directory: &Path) -> Option<Vec<(std::ffi::OsString, fs::DirEntry)>> {
+        self.is_near(directory)?;
         let mut found = Vec::new();
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             self.count()?;
@@ -179,7 +199,11 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn seen(scratch: &Scratch, pattern: &str) -> Option<u64> {
-        let mut sight = Sight { hash: 0, left: MOST_ENTRIES };
+        seen_with(scratch, pattern, MOST_ENTRIES, &Remote::default())
+    }
+
+    fn seen_with(scratch: &Scratch, pattern: &str, mut left: usize, remote: &Remote) -> Option<u64> {
+        let mut sight = Sight { hash: 0, left: &mut left, remote };
         sight.pattern(&format!("{}/{pattern}", scratch.path("").display()))?;
         Some(sight.hash)
     }
@@ -242,7 +266,19 @@ mod tests {
         for number in 0..20 {
             scratch.file(&format!("conf/{number}"), "");
         }
-        let mut sight = Sight { hash: 0, left: 20 };
-        assert_eq!(sight.pattern(&format!("{}/conf/*", scratch.path("").display())), None);
+        assert_eq!(seen_with(&scratch, "conf/*", 20, &Remote::default()), None);
+        assert!(seen_with(&scratch, "conf/*", 40, &Remote::default()).is_some());
+    }
+
+    #[test]
+    fn of_files_on_another_machine_nobody_can_tell() {
+        let scratch = Scratch::new();
+        scratch.file("conf/near/a", "");
+        scratch.file("conf/far/a", "");
+        let far = format!("1 1 0:1 / {} rw - nfs4 server:/ rw", scratch.path("conf/far").display());
+        let remote = Remote::parse(&far);
+        for (pattern, is_seen) in [("conf/near/*", true), ("conf/far/*", false), ("conf/**", false)] {
+            assert_eq!(seen_with(&scratch, pattern, 40, &remote).is_some(), is_seen, "{pattern}");
+        }
     }
 }

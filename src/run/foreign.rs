@@ -19,7 +19,7 @@ use crate::sys::pidfd::ProcessFd;
 use crate::sys::poll::{Interest, Poller, Token};
 use crate::sys::{kill, processes};
 
-use super::belongs::belongs;
+use super::belongs::{belongs, descends};
 use super::children::Owner;
 use super::event_loop::slot;
 use super::{Class, Init};
@@ -172,13 +172,16 @@ impl Init {
         Ok(())
     }
 
-    /// Is the group of this number the one that this process led, if any? Not when the process was reaped and another one
-    /// has its number: then the group is the other one's.
+    /// Is the group of this number the one that a process of the unit led? Not when that was reaped and another one has its
+    /// number: then the group is the other one's.
     pub(super) fn is_own_group(&self, unit: UnitId, group: Pid) -> bool {
-        let Some(held) = self.foreign.find(unit, group) else { return true };
-        let is_own = |owner| matches!(owner, Owner::Unit(owner, _) if owner == unit);
-        held.fd.keeps_its_number()
-            || !kill::process_exists(group)
-            || self.children.owner(group).is_some_and(is_own)
+        match (self.foreign.find(unit, group), self.children.owner(group)) {
+            (Some(held), _) if held.fd.keeps_its_number() => true,
+            (_, Some(Owner::Unit(owner, _))) => owner == unit,
+            (_, Some(_)) => false,
+            // One that is gone keeps its number for as long as somebody is in its group.
+            (Some(_), None) => !kill::process_exists(group),
+            (None, None) => !kill::process_exists(group) || descends(&self.children, unit, group),
+        }
     }
 }

@@ -10,6 +10,7 @@
 use crate::control::wire::{Health, UnitStatus};
 use crate::engine::{Engine, Phase, UnitId, Wanted};
 
+use super::disk::OnDisk;
 use super::view::{self, Times};
 
 /// How the units named are, or all of them.
@@ -21,7 +22,8 @@ pub fn health(engine: &Engine, named: Option<&[UnitId]>, times: Times) -> Health
     let asked: Vec<UnitId> =
         named.map_or_else(|| engine.ids().filter(is_asked_for).collect(), <[UnitId]>::to_vec);
     let unwell = asked.into_iter().filter(|id| !is_well(engine.unit(*id).phase()));
-    let units: Vec<UnitStatus> = unwell.map(|id| view::unit_status(engine, id, times, None)).collect();
+    let units: Vec<UnitStatus> =
+        unwell.map(|id| view::unit_status(engine, id, times, None, OnDisk::default())).collect();
     let state = match (engine.is_shutting_down(), units.is_empty()) {
         (true, _) => "shutting-down",
         (false, true) => "healthy",

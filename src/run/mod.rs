@@ -23,6 +23,7 @@ mod exchange;
 pub mod fill;
 pub mod fingerprint;
 mod foreign;
+mod groups;
 pub mod health;
 mod helper;
 pub mod inspect;
@@ -37,6 +38,7 @@ pub mod place;
 mod probes;
 pub mod progress;
 pub mod readiness;
+pub mod remote;
 pub mod render;
 pub mod report;
 pub mod requests;
@@ -109,7 +111,7 @@ struct Init {
     requests: Requests,
     /// What daemons last said of themselves.
     status_texts: BTreeMap<UnitId, String>,
-    /// Process groups that were told to end, and are watched until they are empty.
+    /// Process groups that outlive their leader, watched until they are empty.
     groups: Vec<(UnitId, Pid)>,
     /// Everybody was told to end, and the engine waits to hear that nobody is left: when that is looked at again.
     look_again_at: Option<Moment>,

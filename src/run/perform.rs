@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::control::server::Server;
 use crate::control::wire::UnitEvent;
@@ -24,9 +23,6 @@ use super::inspect::inspect;
 use super::launch::{Launch, Part};
 use super::place::Place;
 use super::{Init, judge, launch};
-
-/// How long nobody looks whether the last have ended: little beside the two seconds that they have, much beside a look.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Init {
     pub(super) fn perform(&mut self, effect: Effect) {
@@ -179,45 +175,6 @@ impl Init {
         }
     }
 
-    /// What is left of a group is told to end. Most groups are empty by then, and their unit goes on at once.
-    fn clear_group(&mut self, unit: UnitId, group: Pid, signal: Signal) {
-        // What may not be signalled may still be there; only what is not there is gone.
-        let is_gone = self
-            .send(unit, group, Scope::Group, signal)
-            .is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH));
-        if !is_gone && self.is_own_group(unit, group) && kill::group_exists(group) {
-            self.groups.retain(|(other, _)| *other != unit);
-            self.groups.push((unit, group));
-        } else {
-            self.events.push_back(Event::GroupGone { unit });
-        }
-    }
-
-    /// After a round of reaping: which of the groups that are being cleared are empty now?
-    pub(super) fn look_at_groups(&mut self) {
-        let events = &mut self.events;
-        self.groups.retain(|(unit, group)| {
-            let is_there = kill::group_exists(*group);
-            if !is_there {
-                events.push_back(Event::GroupGone { unit: *unit });
-            }
-            is_there
-        });
-        if self.look_again_at.is_some() {
-            self.look_again_at = self.anybody_left().then_some(self.now + LOOK_AGAIN);
-            if self.look_again_at.is_none() {
-                self.events.push_back(Event::NobodyLeft);
-            }
-        }
-    }
-
-    /// Whoever has a parent outside (`docker exec`) ends without a SIGCHLD.
-    pub(super) fn look_again(&mut self) {
-        if self.look_again_at.is_some_and(|at| at <= self.now) {
-            self.look_at_groups();
-        }
-    }
-
     fn signal_everybody(&mut self, signal: Signal) {
         match kill::everybody(signal, &self.spared()) {
             // What is hoped for.
@@ -232,7 +189,7 @@ impl Init {
         }
     }
 
-    fn anybody_left(&self) -> bool {
+    pub(super) fn anybody_left(&self) -> bool {
         kill::anybody_left(&self.spared())
     }
 

@@ -165,6 +165,7 @@ impl Init {
     }
 
     pub(super) fn probe_ended(&mut self, unit: UnitId, pid: Pid, status: ExitStatus) {
+        let _ = kill::group(pid, Signal::KILL); // Most leave nobody behind.
         let mut outcomes = Vec::new();
         self.watcher.probe_ended(unit, pid, status, &self.poller, self.now, &mut outcomes);
         self.follow(outcomes);

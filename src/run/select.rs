@@ -48,7 +48,7 @@ impl Init {
                 Word::Pattern(_) if n_patterns >= MOST_PATTERNS => return Err(too_many_patterns()),
                 Word::Pattern(glob) => {
                     n_patterns += 1;
-                    let ids = self.engine.ids();
+                    let ids = self.engine.ids_by_name().iter().copied();
                     selected.extend(ids.filter(|id| glob.matches(self.engine.unit(*id).name())));
                 }
                 Word::Name => selected.extend(self.engine.find(word)),

@@ -13,9 +13,11 @@ use std::rc::Rc;
 use crate::control::error::MethodError;
 use crate::engine::{Definitions, Event, Gate, Request};
 use crate::model::{Unit, UnitName};
+use crate::unitfile::Input;
+use crate::unitfile::diagnostic::nearest;
 
 use super::changes::NoWish;
-use super::definitions::definitions;
+use super::definitions::{Unfit, definitions};
 use super::requests::{Pending, Wish};
 use super::{Init, load};
 
@@ -29,10 +31,9 @@ impl Init {
     pub(super) fn scaled_definitions(&self, template: &str, count: u32) -> Result<Definitions, NoWish> {
         let prefix = template.strip_suffix('@').unwrap_or(template);
         let (mut input, _) = load::find(&self.paths);
-        let unknown = || MethodError::NoSuchUnit { name: format!("{prefix}@"), nearest: None };
         let stem = format!("{prefix}@");
         if !input.units.iter().any(|file| file.stem == stem) {
-            return Err(unknown().into());
+            return Err(self.no_template(template, &input));
         }
         input.counts.insert(prefix.to_owned(), count);
         let read = definitions(crate::unitfile::load(&input, &mut load::Disk)).map_err(NoWish::Files)?;
@@ -52,6 +53,25 @@ impl Init {
             }
         }
         Ok(Definitions { units, boot })
+    }
+
+    /// There are no instances to be had of it: it is one itself, it is no template, or there is no such thing.
+    fn no_template(&self, name: &str, input: &Input) -> NoWish {
+        let refused = |message| NoWish::Files(Unfit { message, diagnostics: Vec::new() });
+        match name.split_once('@') {
+            Some((prefix, instance)) if !instance.is_empty() => refused(format!(
+                "'{name}' is one instance; what has a number of them is its template, '{prefix}@'"
+            )),
+            _ if self.engine.find(name).is_some() => refused(format!(
+                "'{name}' is no template: its name does not end in '@', so there is one of it"
+            )),
+            _ => {
+                let templates =
+                    input.units.iter().map(|file| file.stem.as_str()).filter(|stem| stem.ends_with('@'));
+                let nearest = nearest(name, templates).map(str::to_owned);
+                MethodError::NoSuchUnit { name: name.to_owned(), nearest }.into()
+            }
+        }
     }
 
     /// SIGHUP: nobody waits, so what comes of it is said on the console.

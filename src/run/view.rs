@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::control::wire::{ManagerStatus, Step, UnitDetails, UnitStatus};
-use crate::engine::{Engine, OnDisk, Phase, UnitId};
+use crate::engine::{Engine, Phase, UnitId};
 use crate::model::time::Spoken;
 use crate::model::unit::{Kill, Program, Readiness, ReloadBy, RestartOn, Stop};
 use crate::model::{Kind, Moment, UnitName};
 
+use super::disk::OnDisk;
 use super::report::words_of;
 
 /// The time, and when this sexton began: a unit that nothing ever happened to has been as it is since then.
@@ -21,7 +22,13 @@ pub struct Times {
 }
 
 /// One line of `list`.
-pub fn unit_status(engine: &Engine, id: UnitId, times: Times, status_text: Option<&str>) -> UnitStatus {
+pub fn unit_status(
+    engine: &Engine,
+    id: UnitId,
+    times: Times,
+    status_text: Option<&str>,
+    disk: OnDisk,
+) -> UnitStatus {
     let Times { now, started } = times;
     let view = engine.unit(id);
     let kind = match view.unit().map(|unit| &unit.kind) {
@@ -43,7 +50,12 @@ pub fn unit_status(engine: &Engine, id: UnitId, times: Times, status_text: Optio
         status_text: status_text.map(str::to_owned),
         last_end: view.last_end().map(|end| end.status.to_string()),
         essential: view.unit().is_some_and(|unit| unit.essential),
-        file_removed: view.is_removed(),
+        file_gone: disk.gone.map(|path| path.display().to_string()),
+        changed_since_start: disk.changed,
+        test_failed_ago_usec: view
+            .last_test()
+            .filter(|test| test.failure.is_some())
+            .map(|test| micros(now.since(test.at))),
     }
 }
 
@@ -68,9 +80,15 @@ fn reason(engine: &Engine, id: UnitId, now: Moment) -> Option<String> {
 }
 
 /// All of `show`, but for the last output, which only the logger's memory knows.
-pub fn unit_details(engine: &Engine, id: UnitId, times: Times, status_text: Option<&str>) -> UnitDetails {
-    let mut details =
-        UnitDetails { status: unit_status(engine, id, times, status_text), ..UnitDetails::default() };
+pub fn unit_details(
+    engine: &Engine,
+    id: UnitId,
+    times: Times,
+    status_text: Option<&str>,
+    disk: OnDisk,
+) -> UnitDetails {
+    let status = unit_status(engine, id, times, status_text, disk);
+    let mut details = UnitDetails { status, ..UnitDetails::default() };
     let Some(unit) = engine.unit(id).unit() else { return details };
     details.source = unit.source.display().to_string();
     details.instance_file = unit.instance_file.as_ref().map(|path| path.display().to_string());
@@ -85,7 +103,6 @@ pub fn unit_details(engine: &Engine, id: UnitId, times: Times, status_text: Opti
         describe_program(&mut details, program);
     }
     details.last_test = last_test(engine, id, times.now);
-    details.changed_since_start = changed_since_start(engine, id);
     details
 }
 
@@ -104,32 +121,18 @@ fn last_test(engine: &Engine, id: UnitId, now: Moment) -> Option<Step> {
     })
 }
 
-/// What differs from what a unit was started with, as far as the engine was told.
-fn changed_since_start(engine: &Engine, id: UnitId) -> Vec<String> {
-    match engine.unit(id).on_disk() {
-        OnDisk::Changed => vec!["its unit file".to_owned()],
-        OnDisk::Same | OnDisk::Missing => Vec::new(),
-    }
-}
-
-/// What a person wants to know of a unit beside its state: sentences for `why`.
+/// What a person wants to know of a unit beside its state, as far as the engine does not know it: sentences for `why`.
 pub fn remarks(details: &UnitDetails) -> Vec<String> {
     let name = &details.status.name;
     let mut sentences = Vec::new();
-    if let Some(Step { result, reason: Some(reason), ago_usec: Some(ago), .. }) = &details.last_test
-        && result == "failed"
-    {
-        let ago = Spoken(Duration::from_micros(*ago));
-        sentences.push(format!("the last test of its configuration failed {ago} ago: {reason}"));
-    }
-    if !details.changed_since_start.is_empty() {
-        let what = details.changed_since_start.join(" and ");
+    if !details.status.changed_since_start.is_empty() {
+        let what = details.status.changed_since_start.join(" and ");
         let test =
             if details.configtest.is_some() { "" } else { ", and no configtest would find a mistake in it" };
         sentences.push(format!("{what} changed since {name} was started{test}"));
     }
-    if details.status.file_removed {
-        sentences.push(format!("{} is gone; the next sync stops {name}", details.source));
+    if let Some(file) = &details.status.file_gone {
+        sentences.push(format!("its file is gone: {file}; the next sync stops {name}"));
     }
     sentences
 }

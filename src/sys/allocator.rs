@@ -3,6 +3,8 @@
 //! Rust ends a program whose allocation fails. A client may end so, after some seconds; an init waits until there
 //! is memory again: its services run on meanwhile, and the kernel kills somebody long before it comes back with nothing.
 //!
+//! What is small comes from [`pieces`](super::pieces), the rest from the C library.
+//!
 //! See [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html), ENOMEM.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -11,8 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::Duration;
 
 use super::clock;
+use super::pieces::{Class, Pieces};
 
-/// The C library's allocator, asked more than once.
+/// An allocator that is asked more than once.
 #[derive(Debug)]
 pub struct Patient;
 
@@ -82,27 +85,67 @@ fn insist(mut allocate: impl FnMut() -> *mut u8) -> *mut u8 {
     }
 }
 
-// SAFETY: all is handed to the system's allocator as it came, as often as it says that it has nothing; what it then
-// answers is handed back as it is.
+static PIECES: Pieces = Pieces::new();
+
+// SAFETY: what has a class is a piece that nobody else has, of that class's size at least, which is freed into the same
+// class; all else is handed to the system's allocator as it came. Either is asked as often as it says that it has nothing.
 unsafe impl GlobalAlloc for Patient {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the promises that are asked of it here.
-        insist(|| unsafe { System.alloc(layout) })
+        match Class::of(layout) {
+            Some(class) => insist(|| PIECES.take(class)),
+            // SAFETY: the caller keeps the promises that are asked of it here.
+            None => insist(|| unsafe { System.alloc(layout) }),
+        }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(memory, layout) }
+        match Class::of(layout) {
+            // SAFETY: the caller promises that it was taken with this layout, and so for this class.
+            Some(class) => unsafe { PIECES.give(class, memory) },
+            // SAFETY: as above.
+            None => unsafe { System.dealloc(memory, layout) },
+        }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as above.
-        insist(|| unsafe { System.alloc_zeroed(layout) })
+        let Some(class) = Class::of(layout) else {
+            // SAFETY: as above.
+            return insist(|| unsafe { System.alloc_zeroed(layout) });
+        };
+        let memory = insist(|| PIECES.take(class));
+        if !memory.is_null() {
+            // SAFETY: the piece is at least as large as its layout.
+            unsafe { memory.write_bytes(0, layout.size()) };
+        }
+        memory
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as above. When it answers nothing the old memory is still there.
-        insist(|| unsafe { System.realloc(memory, layout, size) })
+        // SAFETY: the caller promises that the new size, rounded up to the alignment, is not too large.
+        let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        match (Class::of(layout), Class::of(new)) {
+            // SAFETY: as above. When it answers nothing the old memory is still there.
+            (None, None) => insist(|| unsafe { System.realloc(memory, layout, size) }),
+            (old, new) if old == new => memory,
+            // SAFETY: as above.
+            _ => unsafe { self.move_to(memory, layout, new) },
+        }
+    }
+}
+
+impl Patient {
+    /// # Safety
+    /// As for [`GlobalAlloc::realloc`].
+    unsafe fn move_to(&self, memory: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+        // SAFETY: the new layout is a valid one, and its size is not zero.
+        let moved = unsafe { self.alloc(new) };
+        if !moved.is_null() {
+            // SAFETY: both are as large as the smaller of the two, and not the same.
+            unsafe { moved.copy_from_nonoverlapping(memory, old.size().min(new.size())) };
+            // SAFETY: it was allocated with this layout, and what was in it has moved.
+            unsafe { self.dealloc(memory, old) };
+        }
+        moved
     }
 }
 

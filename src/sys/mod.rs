@@ -38,6 +38,7 @@ pub mod namespace;
 mod no_unwinding;
 pub mod pending;
 pub mod pidfd;
+mod pieces;
 pub mod pipe;
 pub mod poll;
 pub mod process;

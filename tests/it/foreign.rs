@@ -51,9 +51,12 @@ fn a_restart_right_after_a_forking_daemon_is_ready_comes_to_its_end() {
     }
 }
 
-/// Names a worker, buries it, and sees to it that a stranger in a group of its own gets its number.
+/// Leaves the unit's group, names a worker, buries it, and sees to it that a stranger in a group of its own gets its number.
 const GIVES_THE_NUMBER_AWAY: &str = r#"
 import os, socket, time
+if os.fork():
+    time.sleep(1000)
+os.setsid()
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.connect(os.environ["NOTIFY_SOCKET"])
 worker = os.fork()

@@ -1,6 +1,6 @@
 //! The checker's own books: what is known of each unit from events and effects alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sexton::engine::Role;
 use sexton::model::unit::Entry;
@@ -30,8 +30,10 @@ pub(crate) struct Books {
     pub(crate) comes_back: bool,
     /// The present stop began after the shutdown had.
     pub(crate) in_shutdown: bool,
-    /// The group of the main process that ended last.
-    pub(crate) last_group: Option<Pid>,
+    /// Groups in which somebody was left.
+    pub(crate) left: BTreeSet<Pid>,
+    /// Those of them that were told to end with KILL.
+    pub(crate) killed: BTreeSet<Pid>,
 }
 
 impl Books {

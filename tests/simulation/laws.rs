@@ -12,6 +12,7 @@ use sexton::model::{Moment, Pid, Signal};
 
 use super::books::{Books, books};
 use super::gates::{Gates, is_errands};
+use super::leftovers::Leftover;
 use super::world::ready_by_exec;
 
 pub(crate) struct Asked {
@@ -108,6 +109,9 @@ impl Laws {
                 self.exited(unit.index(), *role, *pid, status.is_success())
             }
             Event::BecameReady { unit } => self.books[unit.index()].shown = true,
+            Event::GroupLeft { unit, group, .. } => {
+                self.books[unit.index()].left.insert(*group);
+            }
             Event::MainPidChanged { unit, pid } => {
                 let book = &mut self.books[unit.index()];
                 book.main = Some(*pid);
@@ -129,7 +133,6 @@ impl Laws {
         book.running.remove(&pid);
         if book.main == Some(pid) && role == Role::Main {
             book.main = None;
-            book.last_group = Some(pid);
             book.task_ok = is_task && success;
         }
         if let (Role::PostStart(_), true) = (role, success || passed_over) {
@@ -150,7 +153,7 @@ impl Laws {
         effects: &[Effect],
         engine: &Engine,
         now: Moment,
-        groups: &[Pid],
+        left: &[Leftover],
     ) -> Verdict {
         if effects.len() > 60 * (self.entries.len() + 1) {
             return law(7, format!("{} effects in one step", effects.len()));
@@ -187,10 +190,13 @@ impl Laws {
                     self.check_signal(unit.index(), *pid, *signal, engine)?
                 }
                 Effect::Changed { unit, from, to, failure } => {
-                    self.check_change(unit.index(), *from, *to, engine, groups)?;
+                    self.check_change(unit.index(), *from, *to, engine, left)?;
                     if (*to == Phase::Failed) != failure.is_some() && *to != Phase::Backoff {
                         return law(0, format!("u{} {to} with failure {failure:?}", unit.index()));
                     }
+                }
+                Effect::ClearGroup { unit, group, signal: Signal::KILL } => {
+                    self.books[unit.index()].killed.insert(*group);
                 }
                 Effect::Reply { id, outcome } => self.check_reply(*id, outcome, effects.len())?,
                 Effect::Exit { .. } => self.ended = true,
@@ -207,15 +213,15 @@ impl Laws {
                 );
             }
         }
+        self.check_time(engine, now)
+    }
+
+    fn check_time(&mut self, engine: &Engine, now: Moment) -> Verdict {
         for (index, unit) in engine.ids().enumerate() {
             if engine.unit(unit).phase() != self.phases[index] {
                 return law(0, format!("u{index}: a change of phase was not told"));
             }
         }
-        self.check_time(engine, now)
-    }
-
-    fn check_time(&mut self, engine: &Engine, now: Moment) -> Verdict {
         if engine.is_shutting_down() {
             self.deadline.get_or_insert(now + self.timeout);
         }
@@ -301,7 +307,8 @@ impl Laws {
     }
 
     fn check_signal(&mut self, unit: usize, pid: Pid, signal: Signal, engine: &Engine) -> Verdict {
-        if !self.books[unit].running.contains_key(&pid) && !self.gates.has(unit, pid) {
+        let book = &self.books[unit];
+        if !book.running.contains_key(&pid) && !book.left.contains(&pid) && !self.gates.has(unit, pid) {
             return law(6, format!("{signal} to {pid}, which is no process of u{unit}"));
         }
         if signal == Signal::USR1 || self.books[unit].main != Some(pid) {
@@ -351,7 +358,7 @@ impl Laws {
         from: Phase,
         to: Phase,
         engine: &Engine,
-        groups: &[Pid],
+        left: &[Leftover],
     ) -> Verdict {
         if self.phases[unit] != from {
             return law(0, format!("u{unit} was {} and not {from}", self.phases[unit]));
@@ -374,8 +381,8 @@ impl Laws {
                 book.comes_back = by_itself && matches!(from, Phase::Backoff | Phase::CleaningUp);
             }
             Phase::Stopped | Phase::Failed | Phase::Backoff | Phase::Done | Phase::Skipped => {
-                let left = !book.running.is_empty() || !book.ordered.is_empty();
-                if left && engine.tally().given_up == 0 {
+                let runs = !book.running.is_empty() || !book.ordered.is_empty();
+                if runs && engine.tally().given_up == 0 {
                     return law(
                         6,
                         format!("u{unit} is {to} and has processes: {:?} {:?}", book.running, book.ordered),
@@ -383,9 +390,16 @@ impl Laws {
                 }
                 let own = engine.unit(UnitId::from_index(unit));
                 let kills = own.unit().and_then(|u| u.program()).is_some_and(|p| p.stop.kill == Kill::Group);
-                let last = groups.iter().any(|group| self.books[unit].last_group == Some(*group));
-                if kills && last && engine.tally().given_up == 0 {
-                    return law(6, format!("u{unit} is {to} and left somebody in its group"));
+                // Who was left by what is not of the run need not be waited for, but was told.
+                let beside = |role: Role| is_errands(role) || role == Role::ConfigTest || to == Phase::Failed;
+                let told = &self.books[unit].killed;
+                let stays = |left: &&Leftover| match left.role {
+                    Role::PostStart(_) if to == Phase::Done => false,
+                    role => left.unit.index() == unit && !(told.contains(&left.group) && beside(role)),
+                };
+                if let Some(left) = left.iter().find(stays).filter(|_| kills && engine.tally().given_up == 0)
+                {
+                    return law(6, format!("u{unit} is {to} and left somebody in a group: {left:?}"));
                 }
             }
             _ => {}

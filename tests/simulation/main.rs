@@ -10,6 +10,7 @@ mod gate_books;
 mod gates;
 mod graphs;
 mod laws;
+mod leftovers;
 mod scale;
 mod wishes;
 mod world;

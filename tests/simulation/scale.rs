@@ -50,7 +50,7 @@ impl Machine {
                 pid,
                 status: ExitStatus::exited(0),
             }),
-            Effect::ClearGroup { unit, .. } => Some(Event::GroupGone { unit }),
+            Effect::ClearGroup { unit, group, .. } => Some(Event::GroupGone { unit, group }),
             _ => None,
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sexton::engine::{
-    Cause as Fault, Complaint, Effect, Engine, Event, Finding, Options, Purpose, Request, RequestId, Role,
-    Scope, UnitId, Verdict,
+    Cause as Fault, Complaint, Effect, Engine, Event, Finding, Options, Phase, Purpose, Request, RequestId,
+    Role, UnitId, Verdict,
 };
 use sexton::model::spawn::Cause;
 use sexton::model::unit::{Entry, Readiness};
@@ -14,6 +14,7 @@ use sexton::model::{ExecStage, ExitStatus, Moment, Number, Pid, Signal, SpawnErr
 use super::chance::Chance;
 use super::graphs;
 use super::laws::Laws;
+use super::leftovers::Leftover;
 use super::wishes::wishes;
 
 /// A law was broken, or the world did not come to an end.
@@ -23,49 +24,50 @@ pub(crate) struct Violation {
 }
 
 #[derive(Clone, Debug)]
-struct Child {
-    unit: UnitId,
-    role: Role,
-    group: Pid,
-    stubborn: bool,
-    unkillable: bool,
-    ending: bool,
+pub(crate) struct Child {
+    pub(crate) unit: UnitId,
+    pub(crate) role: Role,
+    pub(crate) stubborn: bool,
+    pub(crate) unkillable: bool,
+    pub(crate) ending: bool,
 }
 
 #[derive(Clone, Debug)]
-enum Happening {
+pub(crate) enum Happening {
     Event(Event),
     /// A process ends; the engine learns of it at once.
     End(Pid, ExitStatus),
     /// The first process of a forking daemon names its child.
     Fork(UnitId, Pid),
-    LeftoversGone(Pid, UnitId),
+    /// The main process names a child of its own the main one, by a message.
+    HandOver(UnitId),
+    LeftoversGone(Pid),
     NobodyLeft,
     Request(Request),
 }
 
 pub(crate) struct World {
-    engine: Engine,
-    entries: Vec<Entry>,
-    laws: Laws,
-    chance: Chance,
-    now: Moment,
-    agenda: BTreeMap<(Moment, u64), Happening>,
-    sequence: u64,
-    children: BTreeMap<Pid, Child>,
-    /// Groups whose leader is gone and that still hold somebody; true: somebody who ignores TERM.
-    leftovers: BTreeMap<Pid, bool>,
-    next_pid: i32,
-    next_request: u64,
-    faults: Faults,
-    trace: Option<Vec<String>>,
-    over: bool,
+    pub(crate) engine: Engine,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) laws: Laws,
+    pub(crate) chance: Chance,
+    pub(crate) now: Moment,
+    pub(crate) agenda: BTreeMap<(Moment, u64), Happening>,
+    pub(crate) sequence: u64,
+    pub(crate) children: BTreeMap<Pid, Child>,
+    /// Groups whose leader is gone and that still hold somebody.
+    pub(crate) leftovers: BTreeMap<Pid, Leftover>,
+    pub(crate) next_pid: i32,
+    pub(crate) next_request: u64,
+    pub(crate) faults: Faults,
+    pub(crate) trace: Option<Vec<String>>,
+    pub(crate) over: bool,
 }
 
-struct Faults {
-    spawn_percent: u64,
-    death_percent: u64,
-    late_percent: u64,
+pub(crate) struct Faults {
+    pub(crate) spawn_percent: u64,
+    pub(crate) death_percent: u64,
+    pub(crate) late_percent: u64,
 }
 
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -144,14 +146,14 @@ impl World {
         }
     }
 
-    fn later(&mut self, milliseconds: u64, happening: Happening) {
+    pub(crate) fn later(&mut self, milliseconds: u64, happening: Happening) {
         self.sequence += 1;
         let at = self.now + Duration::from_millis(milliseconds);
         self.agenda.insert((at, self.sequence), happening);
     }
 
     /// An answer comes at once, or a little later with others in between.
-    fn answer(&mut self, event: Event) {
+    pub(crate) fn answer(&mut self, event: Event) {
         let late = if self.chance.percent(self.faults.late_percent) { self.chance.below(20) } else { 0 };
         self.later(late, Happening::Event(event));
     }
@@ -172,15 +174,19 @@ impl World {
             }
             Happening::End(pid, status) => self.end(pid, status),
             Happening::Fork(unit, parent) => self.fork(unit, parent),
-            Happening::LeftoversGone(group, unit) => match self.leftovers.remove(&group) {
-                Some(_) => self.feed(Event::GroupGone { unit }),
+            Happening::HandOver(unit) => match self.engine.unit(unit).main_pid() {
+                Some(parent) => self.fork(unit, parent),
+                None => Ok(()),
+            },
+            Happening::LeftoversGone(group) => match self.leftovers.remove(&group) {
+                Some(Leftover { unit, .. }) => self.feed(Event::GroupGone { unit, group }),
                 None => Ok(()),
             },
             Happening::NobodyLeft => self.feed(Event::NobodyLeft),
         }
     }
 
-    fn feed(&mut self, event: Event) -> Result<(), String> {
+    pub(crate) fn feed(&mut self, event: Event) -> Result<(), String> {
         if let Some(trace) = &mut self.trace {
             trace.push(format!("{:>10.3} ▶ {event:?}", self.now.as_nanos() as f64 / 1e9));
         }
@@ -190,8 +196,8 @@ impl World {
         if let Some(trace) = &mut self.trace {
             trace.extend(effects.iter().map(|effect| format!("{:>10}   {}", "", short(effect))));
         }
-        let groups: Vec<Pid> = self.leftovers.keys().copied().collect();
-        self.laws.after(&effects, &self.engine, self.now, &groups)?;
+        let left: Vec<Leftover> = self.leftovers.values().cloned().collect();
+        self.laws.after(&effects, &self.engine, self.now, &left)?;
         for effect in effects {
             self.perform(effect);
         }
@@ -206,6 +212,10 @@ impl World {
                 if !self.chance.percent(8) {
                     let delay = self.chance.below(3000);
                     self.later(delay, Happening::Event(Event::BecameReady { unit }));
+                }
+                if self.chance.percent(10) && !self.pid_file(unit) {
+                    let delay = self.chance.below(8000);
+                    self.later(delay, Happening::HandOver(unit));
                 }
                 if self.chance.percent(5) {
                     let by = Duration::from_millis(self.chance.below(20_000));
@@ -223,7 +233,7 @@ impl World {
                 !matches!(happening, Happening::Event(Event::BecameReady { unit: own }) if *own == unit)
                     && !matches!(happening, Happening::Fork(own, _) if *own == unit)
             }),
-            Effect::Signal { pid, scope, signal, .. } => self.signal(pid, scope, signal),
+            Effect::Signal { pid, scope, signal, .. } => self.signal_to(pid, scope, signal),
             Effect::ClearGroup { unit, group, signal } => self.clear(unit, group, signal),
             Effect::SignalEverybody { signal } => self.signal_everybody(signal),
             Effect::Exit { .. } => self.over = true,
@@ -267,7 +277,7 @@ impl World {
         let pid = self.new_pid();
         let stubborn = self.chance.percent(10);
         let unkillable = self.chance.below(500) == 0;
-        self.children.insert(pid, Child { unit, role, group: pid, stubborn, unkillable, ending: false });
+        self.children.insert(pid, Child { unit, role, stubborn, unkillable, ending: false });
         // A process of another user may take longer to its exec than a killed one has to its end.
         let may_be_slow = matches!(role, Role::StopCommand | Role::PostStart(_) | Role::PostStop(_));
         let late = match self.chance.percent(self.faults.late_percent) {
@@ -312,37 +322,30 @@ impl World {
         }
     }
 
-    fn fork(&mut self, unit: UnitId, parent: Pid) -> Result<(), String> {
-        if !self.children.contains_key(&parent) || self.chance.percent(10) {
-            return Ok(());
-        }
-        let pid = self.new_pid();
-        let (stubborn, unkillable, ending) = (self.chance.percent(10), false, false);
-        self.children.insert(pid, Child { unit, role: Role::Main, group: pid, stubborn, unkillable, ending });
-        self.laws.adopted(unit, pid);
-        if self.chance.percent(self.faults.death_percent) {
-            let delay = 50 + self.chance.below(12_000);
-            self.later(delay, Happening::End(pid, ExitStatus::exited(1)));
-        }
-        let before = self.chance.percent(50);
-        if before {
-            self.end(parent, ExitStatus::exited(0))?;
-        }
-        self.feed(Event::MainPidChanged { unit, pid })?;
-        if before { Ok(()) } else { self.end(parent, ExitStatus::exited(0)) }
-    }
-
-    fn new_pid(&mut self) -> Pid {
+    pub(crate) fn new_pid(&mut self) -> Pid {
         self.next_pid += 1;
         Pid::new(self.next_pid).expect("a pid")
     }
 
-    fn end(&mut self, pid: Pid, status: ExitStatus) -> Result<(), String> {
+    pub(crate) fn end(&mut self, pid: Pid, status: ExitStatus) -> Result<(), String> {
         let Some(child) = self.children.remove(&pid) else { return Ok(()) };
-        if child.role == Role::Main && self.chance.percent(15) {
-            self.leftovers.insert(child.group, self.chance.percent(50));
-        }
         let (unit, role) = (child.unit, child.role);
+        let leaves = self.chance.percent(if role == Role::Main { 15 } else { 6 });
+        if leaves {
+            let stubborn = self.chance.percent(50);
+            self.leftovers.insert(pid, Leftover { unit, role, group: pid, stubborn });
+        }
+        let view = self.engine.unit(unit);
+        let served = role == Role::Main && view.main_pid() == Some(pid) && view.phase() != Phase::Starting;
+        if leaves && !served {
+            self.feed(Event::GroupLeft { unit, role, group: pid })?;
+        }
+        let is_gone = role == Role::Main && !served && !leaves;
+        self.tell_end(unit, role, pid, status)?;
+        if is_gone { self.feed(Event::GroupGone { unit, group: pid }) } else { Ok(()) }
+    }
+
+    fn tell_end(&mut self, unit: UnitId, role: Role, pid: Pid, status: ExitStatus) -> Result<(), String> {
         if !role.is_judged() {
             return self.feed(Event::Exited { unit, role, pid, status });
         }
@@ -364,7 +367,7 @@ impl World {
         hooks.get(usize::from(place)).is_some_and(|hook| hook.until.is_some())
     }
 
-    fn signal(&mut self, pid: Pid, scope: Scope, signal: Signal) {
+    pub(crate) fn signal(&mut self, pid: Pid, signal: Signal) {
         let Some(child) = self.children.get_mut(&pid) else { return };
         if signal == Signal::USR1 || child.ending {
             return;
@@ -381,9 +384,6 @@ impl World {
             child.ending = true;
             let delay = if child.unkillable { 20_000 } else { self.chance.below(10) };
             self.later(delay, Happening::End(pid, ExitStatus::killed(signal)));
-            if scope == Scope::Group {
-                self.leftovers.remove(&pid);
-            }
         } else if !child.stubborn {
             let status =
                 if self.chance.percent(50) { ExitStatus::exited(0) } else { ExitStatus::killed(signal) };
@@ -392,21 +392,10 @@ impl World {
         }
     }
 
-    fn clear(&mut self, unit: UnitId, group: Pid, signal: Signal) {
-        match self.leftovers.get(&group) {
-            None => self.answer(Event::GroupGone { unit }),
-            Some(true) if signal != Signal::KILL => {}
-            Some(_) => {
-                let delay = self.chance.below(if signal == Signal::KILL { 10 } else { 900 });
-                self.later(delay, Happening::LeftoversGone(group, unit));
-            }
-        }
-    }
-
     fn signal_everybody(&mut self, signal: Signal) {
         let pids: Vec<Pid> = self.children.keys().copied().collect();
         for pid in &pids {
-            self.signal(*pid, Scope::Process, signal);
+            self.signal(*pid, signal);
         }
         if self.chance.percent(90) {
             let delay = if pids.is_empty() { 0 } else { self.chance.below(2500) };

@@ -96,7 +96,7 @@ pub struct ScaleArgs {
     #[arg(value_name = "NAME@")]
     pub unit: String,
     /// How many instances
-    #[arg(value_name = "N")]
+    #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(..=10_000))]
     pub count: u32,
     /// What else.
     #[command(flatten)]

@@ -4,7 +4,7 @@ use crate::control::wire::UnitStatus;
 use crate::engine::Phase;
 
 use super::super::style::{Align, Ink, Style, Table};
-use super::spoken;
+use super::{remark, spoken};
 
 /// All of `units`, under a heading, in the order given; on a terminal with their number by state below.
 pub fn list(style: &Style, units: &[UnitStatus]) -> String {
@@ -15,9 +15,10 @@ pub fn list(style: &Style, units: &[UnitStatus]) -> String {
     for unit in units {
         let ink = Ink::of_state(&unit.state);
         let pid = unit.main_pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let words = match &unit.reason {
-            Some(reason) => (ink, reason.clone()),
-            None => (Ink::Plain, unit.description.clone()),
+        let words = match (&unit.reason, remark(unit)) {
+            (Some(reason), _) => (ink, reason.clone()),
+            (None, Some(remark)) => (Ink::Busy, remark),
+            (None, None) => (Ink::Plain, unit.description.clone()),
         };
         table.row(vec![
             (Ink::Strong, unit.name.clone()),
@@ -82,6 +83,28 @@ redis@6380  waiting  0 ms         -         0
              \x1b[1mweb\x1b[0m   \x1b[1;31mfailed\x1b[0m  12 s     -         5  \
              \x1b[1;31mexited with code 1 befo…\x1b[0m\n\n1 unit: \x1b[1;31m1 failed\x1b[0m\n"
         );
+    }
+
+    #[test]
+    fn what_runs_otherwise_than_the_disk_says_is_told_where_there_is_no_reason() {
+        let changed = || vec!["its unit file".to_owned(), "its configuration".to_owned()];
+        let units = [
+            UnitStatus { file_gone: Some("/u/a.toml".into()), ..unit("a", "ready", 1) },
+            UnitStatus {
+                changed_since_start: changed(),
+                test_failed_ago_usec: Some(60_000_000),
+                ..unit("b", "ready", 1)
+            },
+            UnitStatus { changed_since_start: changed(), ..web() },
+        ];
+        let listed = list(&Style::PLAIN, &units);
+        for words in [
+            "a     ready   1 s      -         0  its file is gone: /u/a.toml; the next sync stops it",
+            "b     ready   1 s      -         0  its unit file and its configuration changed since start; its last test failed 1 min ago",
+            "web   failed  12 s     -         5  exited with code 1 before it was ready",
+        ] {
+            assert!(listed.lines().any(|line| line == words), "{words}\n{listed}");
+        }
     }
 
     #[test]

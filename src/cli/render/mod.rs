@@ -41,6 +41,17 @@ fn state_in_words(unit: &UnitStatus) -> String {
     words
 }
 
+/// What is to be known of a unit though its state says nothing of it, as a clause; `None` where there is nothing.
+fn remark(unit: &UnitStatus) -> Option<String> {
+    let gone =
+        unit.file_gone.as_ref().map(|file| format!("its file is gone: {file}; the next sync stops it"));
+    let changed = (!unit.changed_since_start.is_empty())
+        .then(|| format!("{} changed since start", unit.changed_since_start.join(" and ")));
+    let failed = unit.test_failed_ago_usec.map(|ago| format!("its last test failed {} ago", spoken(ago)));
+    let clauses: Vec<String> = [gone, changed, failed].into_iter().flatten().collect();
+    (!clauses.is_empty()).then(|| clauses.join("; "))
+}
+
 #[cfg(test)]
 mod samples {
     use super::*;

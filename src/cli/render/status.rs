@@ -3,7 +3,7 @@
 use crate::control::wire::{ManagerStatus, UnitDetails, UnitStatus};
 
 use super::super::style::{Align, Ink, Style, Table, output_lines, safe};
-use super::{list::census, spoken, state_in_words};
+use super::{list::census, remark, spoken, state_in_words};
 
 /// Sexton itself, its units by state, and of `units` those that are not as they should be.
 pub fn manager(style: &Style, status: &ManagerStatus, units: &[UnitStatus]) -> String {
@@ -28,7 +28,8 @@ pub fn manager(style: &Style, status: &ManagerStatus, units: &[UnitStatus]) -> S
     for limitation in &status.limitations {
         out += &format!("  not here: {}\n", style.wrap(&safe(limitation), 12, 12));
     }
-    let wrong: Vec<&UnitStatus> = units.iter().filter(|unit| is_wrong(unit)).collect();
+    let is_shown = |unit: &&UnitStatus| is_wrong(unit) || remark(unit).is_some();
+    let wrong: Vec<&UnitStatus> = units.iter().filter(is_shown).collect();
     let Some(first) = wrong.first() else { return out };
     let mut table = Table::new(&[Align::Left, Align::Left, Align::Left, Align::Left]);
     for unit in &wrong {
@@ -36,7 +37,7 @@ pub fn manager(style: &Style, status: &ManagerStatus, units: &[UnitStatus]) -> S
             (Ink::Strong, unit.name.clone()),
             (Ink::of_state(&unit.state), unit.state.clone()),
             (Ink::Plain, spoken(unit.since_usec)),
-            (Ink::Plain, unit.reason.clone().unwrap_or_default()),
+            (Ink::Plain, unit.reason.clone().or_else(|| remark(unit)).unwrap_or_default()),
         ]);
     }
     out + &format!("\n{}\n  sexton why {}\n", table.render(style, 2), safe(&first.name))
@@ -152,21 +153,19 @@ impl<'a> Block<'a> {
     }
 
     fn file(&mut self, details: &UnitDetails) {
-        if details.status.file_removed {
-            self.painted(
-                "file",
-                Ink::Busy,
-                &format!("{} is gone; the next sync stops the unit", details.source),
-            );
-        } else {
-            self.line("file", &details.source);
+        match &details.status.file_gone {
+            Some(file) => {
+                self.painted("file", Ink::Busy, &format!("it is gone: {file}; the next sync stops the unit"));
+            }
+            None => self.line("file", &details.source),
         }
     }
 
     /// What is new since the start, and how the last test ended where it did not end well.
     fn tested(&mut self, details: &UnitDetails) {
-        if !details.changed_since_start.is_empty() {
-            let words = format!("{} changed since start", details.changed_since_start.join(" and "));
+        let changed = &details.status.changed_since_start;
+        if !changed.is_empty() {
+            let words = format!("{} changed since start", changed.join(" and "));
             self.painted("changed", Ink::Busy, &words);
         }
         let Some(test) = details.last_test.as_ref().filter(|test| test.result == "failed") else { return };
@@ -190,7 +189,7 @@ impl<'a> Block<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{store, web};
+    use super::super::samples::{store, unit as unit_in, web};
     use super::*;
     use crate::cli::style::Colour;
     use crate::control::wire::Step;
@@ -210,15 +209,20 @@ mod tests {
             counts: [("ready".to_owned(), 1), ("failed".to_owned(), 1)].into(),
             limitations: vec!["the cgroup file system is read-only".into()],
         };
+        let changed = UnitStatus {
+            changed_since_start: names(&["its configuration"]),
+            ..unit_in("changed", "ready", 1)
+        };
         assert_eq!(
-            manager(&Style::PLAIN, &status, &[store(), web()]),
+            manager(&Style::PLAIN, &status, &[store(), web(), changed]),
             "\
 sexton 0.1.0, pid 1, running for 2 h 10 min
   2 units: 1 ready, 1 failed
   2 orphans reaped
   not here: the cgroup file system is read-only
 
-  web  failed  12 s  exited with code 1 before it was ready
+  web      failed  12 s  exited with code 1 before it was ready
+  changed  ready   1 s   its configuration changed since start
 
   sexton why web
 "
@@ -308,12 +312,15 @@ store  Keeps what the others know
             ago_usec: Some(300_000_000),
             ..Step::default()
         };
-        let status = UnitStatus { file_removed: true, ..store() };
+        let status = UnitStatus {
+            file_gone: Some("/etc/sexton/units/store.toml".into()),
+            changed_since_start: names(&["its unit file", "its configuration"]),
+            ..store()
+        };
         let changed = UnitDetails {
             status,
             source: "/etc/sexton/units/store.toml".into(),
             configtest: Some("store --check".into()),
-            changed_since_start: names(&["its unit file", "its configuration"]),
             last_test: Some(test),
             ..UnitDetails::default()
         };
@@ -322,7 +329,7 @@ store  Keeps what the others know
             "\
 store  Keeps what the others know
   state      ready for 3 min 5 s, pid 7
-  file       /etc/sexton/units/store.toml is gone; the next sync stops the unit
+  file       it is gone: /etc/sexton/units/store.toml; the next sync stops the unit
   changed    its unit file and its configuration changed since start
   last test  failed 5 min ago: the configuration test exited with code 1
   │ store.conf:3: \\x1b[2Jbad word

@@ -143,7 +143,9 @@ fn every_type_of_the_wire_has_the_fields_that_are_described() {
         reason: text(),
         status_text: text(),
         last_end: text(),
-        file_removed: true,
+        file_gone: text(),
+        changed_since_start: texts(),
+        test_failed_ago_usec: Some(1),
         ..UnitStatus::default()
     };
     assert_eq!(fields(&member("type", "UnitStatus")), wire(&status));
@@ -160,7 +162,6 @@ fn every_type_of_the_wire_has_the_fields_that_are_described() {
         pre_stop: texts(),
         reload: text(),
         last_test: Some(Step::default()),
-        changed_since_start: texts(),
         ..UnitDetails::default()
     };
     assert_eq!(method("Show").1, wire(&details));

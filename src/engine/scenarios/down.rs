@@ -128,7 +128,8 @@ fn what_a_service_leaves_in_its_group_gets_a_second_and_then_kill() {
     stage.stop("a");
     assert_eq!(stage.dies("a"), ["clear a SIGTERM"]);
     assert_eq!(stage.passes(1000), ["clear a SIGKILL"]);
-    stage.feed(Event::GroupGone { unit: stage.id("a") });
+    let unit = stage.id("a");
+    stage.feed(Event::GroupGone { unit, group: stage.pids[&(unit, Role::Main)] });
     assert_eq!(stage.orders(), ["spawn a post-stop0"]);
 }
 

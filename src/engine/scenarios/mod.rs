@@ -7,6 +7,7 @@ mod abandon;
 mod down;
 mod explanations;
 mod gate;
+mod groups;
 mod hooks;
 mod plans;
 mod reload;
@@ -125,8 +126,8 @@ impl Stage {
             Effect::Spawn { unit, role, .. } if self.spawns == Answer::Promptly => {
                 Some(self.spawned(unit, role))
             }
-            Effect::ClearGroup { unit, .. } if self.groups == Answer::Promptly => {
-                Some(Event::GroupGone { unit })
+            Effect::ClearGroup { unit, group, .. } if self.groups == Answer::Promptly => {
+                Some(Event::GroupGone { unit, group })
             }
             _ => None,
         }

@@ -3,7 +3,7 @@
 use super::{Broken, Daemon, Reload};
 use crate::harness::{Finished, Machine, until};
 
-const MARIADB: Daemon = Daemon {
+pub(super) const MARIADB: Daemon = Daemon {
     file: "mariadb",
     unit: "mariadb",
     needs: &[("mariadbd", "mariadb-server"), ("mariadb", "mariadb-client")],
@@ -22,7 +22,7 @@ const MARIADB: Daemon = Daemon {
     ],
 };
 
-fn sql(machine: &Machine, statement: &str) -> Finished {
+pub(super) fn sql(machine: &Machine, statement: &str) -> Finished {
     machine.run(&["mariadb", "--batch", "--skip-column-names", "-e", statement])
 }
 

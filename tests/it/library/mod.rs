@@ -9,6 +9,7 @@
 //! ```
 
 mod databases;
+mod flush;
 mod login;
 mod names;
 mod stores;
@@ -208,9 +209,13 @@ impl Daemon {
 
 /// A machine with one unit of the library.
 fn library(file: &str) -> Plan {
+    Plan::new().unit(file, &unit_text(file)).setup(PRIVATE)
+}
+
+/// A unit of the library as it lies there.
+fn unit_text(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/units").join(format!("{file}.toml"));
-    let unit = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    Plan::new().unit(file, &unit).setup(PRIVATE)
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// Writes a file of the machine's own. It is copied inside: from outside a link in it would lead to the files outside.
