@@ -57,7 +57,7 @@ fn main() {
         "private KiB"
     );
     let mut one = 0.0;
-    for (count, rounds) in [(1, 21), (100, 11), (1000, 7)] {
+    for (count, rounds) in [(1, 41), (100, 41), (1000, 21)] {
         let rows = measure(&bench, &subjects, count, if quick { 3 } else { rounds });
         let private = print_rows(count, &rows, &mut goals);
         match count {

@@ -145,7 +145,8 @@ impl Bench {
             std::iter::once(testd.as_str()).chain(words.iter().map(String::as_str)).collect();
         let mut run = self.start(subject, 1, &all);
         run.await_bytes(1);
-        let before = on_cpu_ms(run.pid1);
+        // The logger is a child too, and comes after the services.
+        let (_, before) = run.until_idle(Instant::now());
         let quiet = run.children().len();
         File::create(&go).expect("the signal file can be made");
         run.await_bytes(1);
