@@ -327,6 +327,11 @@ impl Server {
         connections.map(Connection::unread).sum()
     }
 
+    /// Who may do what of those who connect from now on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     fn welcome(&mut self, stream: UnixStream) {
         if let Ok(peer) = self.peer(&stream) {
             self.admit(stream, peer);

@@ -78,6 +78,11 @@ impl Closing {
 }
 
 impl Engine {
+    /// How long a shutdown may take that has not begun yet.
+    pub fn set_shutdown_timeout(&mut self, timeout: Duration) {
+        self.options.shutdown_timeout = timeout;
+    }
+
     /// True once nothing is waited for that a KILL could end, and nothing new is started.
     pub(super) fn is_hurried(&self) -> bool {
         self.closing.is_some_and(|closing| match closing.stage {

@@ -153,12 +153,9 @@ impl LogPipes {
         }
     }
 
-    /// A unit that came later; its slot is the next one.
-    fn add(&mut self, name: UnitName) {
-        self.names.push(name);
-        self.pipes.push(None);
-        // Without room its last lines are not kept; the pipe works all the same.
-        let _ = self.tails.as_ref().map(|tails| tails.make_room(self.names.len()));
+    /// Where the output goes from now on of units that start and do not say so themselves.
+    pub fn set_usual(&mut self, usual: LogTarget) {
+        self.usual = usual;
     }
 
     /// Makes sure that a slot is this unit's: a sync gives the slots of those that went to those that came.
@@ -168,7 +165,10 @@ impl LogPipes {
             return;
         }
         while self.names.len() <= index {
-            self.add(name.clone());
+            self.names.push(name.clone());
+            self.pipes.push(None);
+            // Without room its last lines are not kept; the pipe works all the same.
+            let _ = self.tails.as_ref().map(|tails| tails.make_room(self.names.len()));
         }
         self.forget(slot);
         if let Some(place) = self.names.get_mut(index) {

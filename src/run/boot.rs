@@ -17,14 +17,12 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::control::policy::Policy;
 use crate::control::server::Server;
 use crate::engine::{self, Engine, Event, Request, UnitId};
 use crate::logger::client::LogPipes;
 use crate::model::spawn::errno_words;
 use crate::model::unit::{Entry, Stdin};
 use crate::model::{Settings, UnitName};
-use crate::sys::accounts::Accounts;
 use crate::sys::poll::{Interest, Poller, Token};
 use crate::sys::signals::{self, SignalFd};
 use crate::sys::spawn::Leads;
@@ -46,7 +44,7 @@ use super::place::Place;
 use super::readiness::Watcher;
 use super::render::Renderer;
 use super::requests::{Pending, Requests};
-use super::{Class, Init, Options, directory, load};
+use super::{Class, Init, Options, directory, load, settings};
 
 /// How often what nothing can be done without is asked for again: for two seconds.
 const TRIES: u32 = 100;
@@ -225,6 +223,8 @@ fn assemble(
         ending: None,
         farewell: None,
         paths: options.paths,
+        settings: loaded.settings.clone(),
+        run_directory: options.run_directory,
     }
 }
 
@@ -293,19 +293,8 @@ fn open_control(run_directory: &Path, settings: &Settings, limitations: &mut Vec
             return None;
         }
     };
-    let group = settings.control_group.as_ref().and_then(|group| match Accounts::default().group(group) {
-        Ok(Some(gid)) => Some(gid),
-        Ok(None) | Err(_) => {
-            limitations.push(format!("cannot find the control group '{group}'; only root may change things"));
-            None
-        }
-    });
-    if let Some(gid) = group
-        && let Err(error) = std::os::unix::fs::chown(&path, None, Some(gid))
-    {
-        limitations.push(format!("cannot give '{}' to its group: {error}", path.display()));
-    }
-    let policy = Policy { group, readable_by_all: settings.is_readable_by_all() };
+    let (policy, problems) = settings::admit(&path, settings);
+    limitations.extend(problems);
     Some(Server::new(listener, Class::Control as u8, policy))
 }
 

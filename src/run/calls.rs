@@ -91,9 +91,14 @@ impl Init {
     }
 
     /// Sends an answer, or keeps it until the last output of the unit that failed is there.
-    pub(super) fn answer_pending(&mut self, pending: Pending, outcome: Outcome) {
-        if outcome == Outcome::Done {
-            self.read_at = pending.read_at.unwrap_or(self.read_at);
+    pub(super) fn answer_pending(&mut self, mut pending: Pending, outcome: Outcome) {
+        // A unit that fails to start does so after all have gone over; one that does not stop, before.
+        if let Outcome::Done | Outcome::Failed { .. } = &outcome
+            && !matches!(outcome, Outcome::Failed { failure: Failure::Unkillable, .. })
+            && let Some(files) = pending.files.take()
+        {
+            self.read_at = files.read_at;
+            self.take_settings(files.settings);
         }
         if pending.is_said {
             let report = report(&self.engine, &outcome, &pending);

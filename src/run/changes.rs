@@ -18,7 +18,9 @@ use super::Init;
 use super::definitions::{Unfit, done_in_words};
 use super::progress::progress;
 use super::report::{plan_report, refused_plan};
-use super::requests::{Pending, Wish};
+use super::requests::{Files, Pending, Wish};
+use super::settings::changes;
+use crate::model::Settings;
 
 impl Init {
     pub(super) fn change(&mut self, call: &Call) -> Result<(), MethodError> {
@@ -74,12 +76,12 @@ impl Init {
                 (Request::Signal { units: self.select(units)?, signal: *signal }, "signalled")
             }
             Method::Sync { skip_configtest, .. } => {
-                return Ok(self.sync(self.read_definitions()?, gate(*skip_configtest)));
+                let (definitions, settings) = self.read_definitions()?;
+                return Ok(self.sync(definitions, Some(settings), gate(*skip_configtest)));
             }
             Method::Scale { unit, count, skip_configtest, .. } => {
                 let definitions = self.scaled_definitions(unit, *count)?;
-                // Of the other files nothing was taken.
-                return Ok(Wish { read_at: None, ..self.sync(definitions, gate(*skip_configtest)) });
+                return Ok(self.sync(definitions, None, gate(*skip_configtest)));
             }
             Method::Status
             | Method::List { .. }
@@ -98,21 +100,24 @@ impl Init {
             // Where the units stand says nothing of a signal, which they may not have taken yet.
             Request::Signal { signal, .. } => {
                 let done = format!("sent {signal} to {}", units.join(", "));
-                Wish { request, units: Vec::new(), done, read_at: None }
+                Wish { request, units: Vec::new(), done, files: None }
             }
-            request => Wish { request, units, done: done.to_owned(), read_at: None },
+            request => Wish { request, units, done: done.to_owned(), files: None },
         })
     }
 
-    /// Over to what the files say. What starts of them is what is shown when it is done.
-    pub(super) fn sync(&self, definitions: Definitions, gate: Gate) -> Wish {
+    /// Over to what the files say. What starts of them is what is shown when it is done. Without settings nothing was
+    /// taken of the other files.
+    pub(super) fn sync(&self, definitions: Definitions, settings: Option<Settings>, gate: Gate) -> Wish {
         let request = Request::Sync { definitions, gate };
+        let new = settings.as_ref().map(|new| changes(&self.settings, new)).unwrap_or_default();
         let (units, done) = match self.engine.plan(&request) {
-            Ok(plan) if plan.starts.is_empty() => (Vec::new(), done_in_words(&plan)),
+            Ok(plan) if plan.starts.is_empty() => (Vec::new(), done_in_words(&plan, &new)),
             Ok(plan) => (plan.starts.iter().map(|unit| unit.to_string()).collect(), "in sync".to_owned()),
             Err(_) => (Vec::new(), String::new()), // The request itself is refused as well, and says why.
         };
-        Wish { request, units, done, read_at: Some(self.now) }
+        let files = settings.map(|settings| Files { read_at: self.now, settings });
+        Wish { request, units, done, files }
     }
 
     fn named(&self, request: &Request) -> Vec<String> {
@@ -139,7 +144,7 @@ impl Init {
             units: wish.units,
             done: wish.done,
             definitions,
-            read_at: wish.read_at,
+            files: wish.files,
             ..Pending::default()
         });
         self.events.push_back(Event::Requested { id, request: wish.request });

@@ -1,6 +1,7 @@
 //! What the unit files say now, as a sync takes it: all of them, or what is wrong with them.
 
 use crate::engine::{Definitions, Plan};
+use crate::model::Settings;
 use crate::model::unit::Entry;
 use crate::unitfile::render::{Colour, render};
 use crate::unitfile::{Level, Loaded};
@@ -17,8 +18,8 @@ pub struct Unfit {
     pub diagnostics: Vec<String>,
 }
 
-/// The definitions that were read; one error is enough to refuse all of them.
-pub fn definitions(loaded: Loaded) -> Result<Definitions, Unfit> {
+/// The definitions that were read, and the settings; one error is enough to refuse all of them.
+pub fn definitions(loaded: Loaded) -> Result<(Definitions, Settings), Unfit> {
     let (errors, _) = loaded.counts();
     let mut units = Vec::with_capacity(loaded.entries.len());
     let mut broken = Vec::new();
@@ -29,7 +30,7 @@ pub fn definitions(loaded: Loaded) -> Result<Definitions, Unfit> {
         }
     }
     if errors == 0 && broken.is_empty() {
-        return Ok(Definitions { units, boot: loaded.start });
+        return Ok((Definitions { units, boot: loaded.start }, loaded.settings));
     }
     let wrong = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error);
     let told: Vec<String> = wrong.map(|diagnostic| render(diagnostic, Colour::Plain)).collect();
@@ -42,18 +43,16 @@ pub fn definitions(loaded: Loaded) -> Result<Definitions, Unfit> {
     })
 }
 
-/// What a sync that starts nothing has done.
-pub fn done_in_words(plan: &Plan) -> String {
+/// What a sync that starts nothing has done; `settings` are those of sexton itself that are new.
+pub fn done_in_words(plan: &Plan, settings: &[String]) -> String {
     let parts = [
         (plan.stops.len(), "stopped"),
         (plan.in_place.len(), "changed in place"),
         (plan.removed.len(), "removed"),
     ];
-    let parts: Vec<String> = parts
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, word)| format!("{number} {word}"))
-        .collect();
+    let parts = parts.into_iter().filter(|(number, _)| *number > 0);
+    let parts = parts.map(|(number, word)| format!("{number} {word}"));
+    let parts: Vec<String> = parts.chain(settings.iter().cloned()).collect();
     if parts.is_empty() { "nothing has changed".to_owned() } else { format!("in sync: {}", parts.join(", ")) }
 }
 
@@ -77,10 +76,12 @@ mod tests {
 
     #[test]
     fn a_sync_says_what_it_did() {
-        assert_eq!(done_in_words(&Plan::default()), "nothing has changed");
+        assert_eq!(done_in_words(&Plan::default(), &[]), "nothing has changed");
+        let settings = ["[shutdown] timeout is 20 s".to_owned()];
+        assert_eq!(done_in_words(&Plan::default(), &settings), "in sync: [shutdown] timeout is 20 s");
         let name = || crate::model::UnitName::parse("web").unwrap();
         let plan =
             Plan { stops: vec![name()], removed: vec![name()], in_place: vec![name()], ..Plan::default() };
-        assert_eq!(done_in_words(&plan), "in sync: 1 stopped, 1 changed in place, 1 removed");
+        assert_eq!(done_in_words(&plan, &[]), "in sync: 1 stopped, 1 changed in place, 1 removed");
     }
 }

@@ -43,6 +43,7 @@ pub mod render;
 pub mod report;
 pub mod requests;
 mod select;
+pub mod settings;
 mod sync;
 pub mod view;
 pub mod words;
@@ -54,7 +55,7 @@ use std::rc::Rc;
 use crate::control::server::Server;
 use crate::engine::{Effect, Engine, Event, UnitId};
 use crate::logger::client::LogPipes;
-use crate::model::{Moment, Pid, Unit};
+use crate::model::{Moment, Pid, Settings, Unit};
 use crate::sys::poll::Poller;
 use crate::sys::signals::SignalFd;
 
@@ -88,6 +89,9 @@ pub struct Options {
 struct Init {
     place: Place,
     paths: UnitPaths,
+    run_directory: PathBuf,
+    /// What `sexton.toml` said when it was last gone over to.
+    settings: Settings,
     engine: Engine,
     poller: Poller,
     signals: SignalFd,

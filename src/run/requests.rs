@@ -13,7 +13,7 @@ use std::rc::Rc;
 use crate::control::server::ConnectionId;
 use crate::control::wire::Step;
 use crate::engine::{Outcome, Request, RequestId, Tested, UnitId};
-use crate::model::{Moment, Unit, UnitName};
+use crate::model::{Moment, Settings, Unit, UnitName};
 
 /// A request whose answer is awaited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,8 +30,17 @@ pub struct Pending {
     pub tests: Vec<Step>,
     /// What comes of it is said on the console: nobody else is there to hear it.
     pub is_said: bool,
-    /// When the files were read that it goes over to, where it is all of them.
-    pub read_at: Option<Moment>,
+    /// What it goes over to beside the units, where it is all of the files.
+    pub files: Option<Files>,
+}
+
+/// What a sync takes over beside the definitions of units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// When the files were read.
+    pub read_at: Moment,
+    /// What `sexton.toml` says.
+    pub settings: Settings,
 }
 
 impl Pending {
@@ -62,7 +71,7 @@ pub struct Wish {
     /// As in [`Pending`].
     pub done: String,
     /// As in [`Pending`].
-    pub read_at: Option<Moment>,
+    pub files: Option<Files>,
 }
 
 /// A failure whose report waits for the last output of its unit.

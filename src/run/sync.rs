@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use crate::control::error::MethodError;
 use crate::engine::{Definitions, Event, Gate, Request};
-use crate::model::{Unit, UnitName};
+use crate::model::{Settings, Unit, UnitName};
 use crate::unitfile::Input;
 use crate::unitfile::diagnostic::nearest;
 
@@ -23,7 +23,7 @@ use super::{Init, load};
 
 impl Init {
     /// Everything as the files say it now.
-    pub(super) fn read_definitions(&self) -> Result<Definitions, NoWish> {
+    pub(super) fn read_definitions(&self) -> Result<(Definitions, Settings), NoWish> {
         definitions(load::load(&self.paths)).map_err(NoWish::Files)
     }
 
@@ -36,7 +36,7 @@ impl Init {
             return Err(self.no_template(template, &input));
         }
         input.counts.insert(prefix.to_owned(), count);
-        let read = definitions(crate::unitfile::load(&input, &mut load::Disk)).map_err(NoWish::Files)?;
+        let (read, _) = definitions(crate::unitfile::load(&input, &mut load::Disk)).map_err(NoWish::Files)?;
         let is_its = |name: &UnitName| name.prefix() == prefix && name.instance().is_some();
         let running = |name: &UnitName| self.engine.unit(self.engine.find(name.as_str())?).unit().cloned();
         let others = self.engine.ids().filter_map(|id| self.engine.unit(id).unit().cloned());
@@ -78,23 +78,17 @@ impl Init {
     pub(super) fn sync_on_signal(&mut self) {
         let loaded = load::load(&self.paths);
         self.say_new_errors(&loaded);
-        let definitions = match definitions(loaded) {
-            Ok(definitions) => definitions,
+        let (definitions, settings) = match definitions(loaded) {
+            Ok(read) => read,
             Err(unfit) => return self.say(&format!("sync: refused: {}; nothing was changed", unfit.message)),
         };
-        let Wish { request, units, done, read_at } = self.sync(definitions, Gate::Enforced);
+        let Wish { request, units, done, files } = self.sync(definitions, Some(settings), Gate::Enforced);
         let definitions = match &request {
             Request::Sync { definitions, .. } => definitions.units.clone(),
             _ => Vec::new(),
         };
-        let id = self.requests.open(Pending {
-            done,
-            units,
-            definitions,
-            read_at,
-            is_said: true,
-            ..Pending::own()
-        });
+        let id =
+            self.requests.open(Pending { done, units, definitions, files, is_said: true, ..Pending::own() });
         self.events.push_back(Event::Requested { id, request });
     }
 }
@@ -108,7 +102,7 @@ mod tests {
     fn read(scratch: &Scratch, count: Option<u32>) -> Result<Vec<String>, Vec<String>> {
         let (mut input, _) = find(&UnitPaths::directory(&scratch.path("")));
         input.counts.extend(count.map(|count| ("w".to_owned(), count)));
-        let read =
+        let (read, _) =
             definitions(crate::unitfile::load(&input, &mut Disk)).map_err(|unfit| unfit.diagnostics)?;
         Ok(read.units.iter().map(|unit| unit.name.to_string()).collect())
     }

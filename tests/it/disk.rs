@@ -115,3 +115,26 @@ fn who_scales_what_is_no_template_is_told_what_would_be_one() {
     let names: Vec<String> = machine.units().into_iter().map(|unit| unit.name).collect();
     assert_eq!(names, ["web@1", "web@2", "web@3", "x"], "in the order of their names, whenever they came");
 }
+
+#[test]
+fn a_sync_takes_over_what_is_new_in_the_settings_and_says_so_once() {
+    let sleepy = "[stop]\nsteps = [{ signal = \"TERM\", wait = \"1h\" }]\n";
+    let mut machine = Plan::new().daemon("x", "ignore TERM wait", sleepy).up();
+    machine.ready_pid("x");
+    let mode = || machine.shell("stat -c '%a %G' /run/sexton/control").expect(0).out;
+    assert_eq!(mode(), "600 root\n");
+    let settings = "[shutdown]\ntimeout = \"2s\"\n[control]\ngroup = \"daemon\"\n[log]\nto = \"null\"\n";
+    machine.write("units/sexton.toml", &format!("{settings}mode = 1\n"));
+    machine.sexton(&["sync"]).expect(3);
+    assert_eq!(mode(), "600 root\n", "of files with an error nothing is taken");
+    machine.write("units/sexton.toml", settings);
+    let synced = machine.sexton(&["sync"]).expect(0).all();
+    for said in ["[shutdown] timeout is 2 s", "[control] group is daemon", "[log] to is null"] {
+        assert!(synced.contains(said), "{synced}");
+        machine.await_console(said);
+    }
+    assert_eq!(mode(), "660 daemon\n");
+    assert!(machine.sexton(&["sync"]).expect(0).all().contains("nothing has changed"));
+    // It would wait for this unit for an hour, and for a minute and a half by the settings that it began with.
+    machine.shut_down(nix::sys::signal::Signal::SIGTERM);
+}

@@ -20,6 +20,7 @@ mod hostile;
 mod library;
 mod pre_stop;
 mod process;
+mod progress;
 mod readiness;
 mod reaping;
 mod reload;

@@ -17,8 +17,13 @@ pub(super) const MARIADB: Daemon = Daemon {
         Broken {
             text: "[mariadbd]\ninnodb_buffer_pool_size = abc\n",
             says: "Unknown suffix 'a' used for variable 'innodb-buffer-pool-size'",
+            ended: "printed what matches '\\[ERROR\\]'",
         },
-        Broken { text: "[mariadbd]\nno_such_variable = 1\n", says: "unknown variable 'no_such_variable=1'" },
+        Broken {
+            text: "[mariadbd]\nno_such_variable = 1\n",
+            says: "unknown variable 'no_such_variable=1'",
+            ended: "code 7",
+        },
     ],
 };
 
@@ -38,6 +43,7 @@ const POSTGRESQL: Daemon = Daemon {
     broken: &[Broken {
         text: "max_connections = many\n",
         says: "invalid value for parameter \"max_connections\": \"many\"",
+        ended: "code 1",
     }],
 };
 
@@ -62,10 +68,15 @@ const PGBOUNCER: Daemon = Daemon {
     },
     reload: Reload::Has,
     broken: &[
-        Broken { text: "[pgbouncer]\nno_such = 1\n", says: "unknown parameter: pgbouncer/no_such" },
+        Broken {
+            text: "[pgbouncer]\nno_such = 1\n",
+            says: "unknown parameter: pgbouncer/no_such",
+            ended: "printed nothing that matches",
+        },
         Broken {
             text: "[pgbouncer]\nlisten_port = abc\n",
             says: "invalid value \"abc\" for parameter listen_port",
+            ended: "printed nothing that matches",
         },
     ],
 };

@@ -12,7 +12,11 @@ const OPENSSH: Daemon = Daemon {
     ask: |machine| machine.run(&["ssh-keyscan", "-T", "10", "-t", "ed25519", "127.0.0.1"]),
     // It exits with 255.
     reload: Reload::Has,
-    broken: &[Broken { text: "NoSuchOption yes\n", says: "Bad configuration option: NoSuchOption" }],
+    broken: &[Broken {
+        text: "NoSuchOption yes\n",
+        says: "Bad configuration option: NoSuchOption",
+        ended: "code 255",
+    }],
 };
 
 #[test]

@@ -15,11 +15,16 @@ const NAMED: Daemon = Daemon {
     ask: |machine| machine.run(&["dig", "+short", "@127.0.0.1", "version.bind", "CH", "TXT"]),
     reload: Reload::Has,
     broken: &[
-        Broken { text: "options { no-such-option yes; };\n", says: "unknown option 'no-such-option'" },
+        Broken {
+            text: "options { no-such-option yes; };\n",
+            says: "unknown option 'no-such-option'",
+            ended: "code 1",
+        },
         // Only a test that loads the zones finds this one.
         Broken {
             text: "zone \"word.test\" { type master; file \"/etc/bind/not-there\"; };\n",
             says: "zone word.test/IN: loading from master file /etc/bind/not-there failed: file not found",
+            ended: "code 1",
         },
     ],
 };
@@ -36,7 +41,11 @@ const UNBOUND: Daemon = Daemon {
     setup: &[],
     ask: |machine| machine.run(&["dig", "+short", "@127.0.0.1", "word.test", "TXT"]),
     reload: Reload::Has,
-    broken: &[Broken { text: "server:\n  no-such-option: yes\n", says: "word.conf:2: error" }],
+    broken: &[Broken {
+        text: "server:\n  no-such-option: yes\n",
+        says: "word.conf:2: error",
+        ended: "code 1",
+    }],
 };
 
 #[test]

@@ -21,8 +21,16 @@ const REDIS: Daemon = Daemon {
     ask: |machine| redis(machine, "6380", &["CONFIG", "GET", "cluster-announce-hostname"]),
     reload: Reload::HasNone,
     broken: &[
-        Broken { text: "port 6380\nno-such-directive yes\n", says: ">>> 'no-such-directive yes'" },
-        Broken { text: "port 6380\ndir /not-there\n", says: ">>> 'dir /not-there'" },
+        Broken {
+            text: "port 6380\nno-such-directive yes\n",
+            says: ">>> 'no-such-directive yes'",
+            ended: "printed nothing that matches",
+        },
+        Broken {
+            text: "port 6380\ndir /not-there\n",
+            says: ">>> 'dir /not-there'",
+            ended: "printed nothing that matches",
+        },
     ],
 };
 

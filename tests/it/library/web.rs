@@ -17,7 +17,11 @@ const NGINX: Daemon = Daemon {
     setup: &[],
     ask: |machine| page(machine, "http://127.0.0.1/"),
     reload: Reload::Has,
-    broken: &[Broken { text: "server { listn 80; }\n", says: "unknown directive \"listn\"" }],
+    broken: &[Broken {
+        text: "server { listn 80; }\n",
+        says: "unknown directive \"listn\"",
+        ended: "code 1",
+    }],
 };
 
 const APACHE: Daemon = Daemon {
@@ -32,7 +36,7 @@ const APACHE: Daemon = Daemon {
     setup: &[],
     ask: |machine| page(machine, "http://127.0.0.1/nothing-there"),
     reload: Reload::Has,
-    broken: &[Broken { text: "Lisssten 80\n", says: "Invalid command 'Lisssten'" }],
+    broken: &[Broken { text: "Lisssten 80\n", says: "Invalid command 'Lisssten'", ended: "code 1" }],
 };
 
 const HAPROXY_CONFIG: &str = "
@@ -61,9 +65,13 @@ const HAPROXY: Daemon = Daemon {
     ask: |machine| page(machine, "http://127.0.0.1/"),
     reload: Reload::Has,
     broken: &[
-        Broken { text: "frontend words\n  bnd 127.0.0.1:80\n", says: "unknown keyword 'bnd'" },
+        Broken {
+            text: "frontend words\n  bnd 127.0.0.1:80\n",
+            says: "unknown keyword 'bnd'",
+            ended: "code 1",
+        },
         // It exits with 2: nothing is wrong with this one, and it would not run.
-        Broken { text: "global\n  user haproxy\n", says: "will not start (no listener)" },
+        Broken { text: "global\n  user haproxy\n", says: "will not start (no listener)", ended: "code 2" },
     ],
 };
 
@@ -80,7 +88,11 @@ const PHP: Daemon = Daemon {
     setup: &[],
     ask: fast_cgi,
     reload: Reload::Has,
-    broken: &[Broken { text: "[www]\nno_such_key = 1\n", says: "unknown entry 'no_such_key'" }],
+    broken: &[Broken {
+        text: "[www]\nno_such_key = 1\n",
+        says: "unknown entry 'no_such_key'",
+        ended: "code 78",
+    }],
 };
 
 fn fast_cgi(machine: &Machine) -> Finished {

@@ -1,0 +1,130 @@
+//! What `sexton.toml` says of sexton itself, and how a sync takes over what is new in it.
+//!
+//! ```text
+//!   [shutdown] timeout   at the next shutdown          [control] group, mode   for connections from now on
+//!   [log] to             for each unit when it is started next
+//! ```
+
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::control::policy::Policy;
+use crate::model::Settings;
+use crate::model::time::Spoken;
+use crate::model::unit::LogTarget;
+use crate::sys::accounts::Accounts;
+use crate::sys::process;
+
+use super::{Init, directory};
+
+/// What differs between two settings, as words that say what holds from now on.
+pub fn changes(old: &Settings, new: &Settings) -> Vec<String> {
+    let mut changes = Vec::new();
+    if old.shutdown_timeout != new.shutdown_timeout {
+        changes.push(format!("[shutdown] timeout is {}", Spoken(new.shutdown_timeout)));
+    }
+    if old.control_group != new.control_group {
+        changes.push(match &new.control_group {
+            Some(group) => format!("[control] group is {group}"),
+            None => "[control] group is none".to_owned(),
+        });
+    }
+    if old.socket_mode() != new.socket_mode() {
+        changes.push(format!("[control] mode is {:04o}", new.socket_mode()));
+    }
+    if old.log != new.log {
+        let to = match new.log {
+            LogTarget::Console | LogTarget::Default => "console",
+            LogTarget::Inherit => "inherit",
+            LogTarget::Null => "null",
+        };
+        changes.push(format!("[log] to is {to}, for units that start from now on"));
+    }
+    changes
+}
+
+/// Who may speak to sexton: gives the socket to the group, and then lets in whom its mode names. What could not be done
+/// is the second answer, a line each.
+pub fn admit(socket: &Path, settings: &Settings) -> (Policy, Vec<String>) {
+    let mut problems = Vec::new();
+    let group = settings.control_group.as_ref().and_then(|group| match Accounts::default().group(group) {
+        Ok(Some(gid)) => Some(gid),
+        Ok(None) | Err(_) => {
+            problems.push(format!("cannot find the control group '{group}'; only root may change things"));
+            None
+        }
+    });
+    // While it changes hands it is ours alone: who is let in is decided by both together.
+    let changed = set_mode(socket, 0o600)
+        .and_then(|()| give(socket, group.unwrap_or_else(process::effective_gid)))
+        .and_then(|()| set_mode(socket, settings.socket_mode()));
+    if let Err(error) = changed {
+        problems.push(format!("cannot open '{}' to those who may use it: {error}", socket.display()));
+    }
+    (Policy { group, readable_by_all: settings.is_readable_by_all() }, problems)
+}
+
+fn give(path: &Path, group: u32) -> io::Result<()> {
+    // Where the user's own group is none of this namespace's, nothing could be given to it, and it has the file.
+    if std::fs::metadata(path)?.gid() == group {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(path, None, Some(group))
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+impl Init {
+    /// A sync went over to these.
+    pub(super) fn take_settings(&mut self, new: Settings) {
+        let changes = changes(&self.settings, &new);
+        if changes.is_empty() {
+            return;
+        }
+        self.engine.set_shutdown_timeout(new.shutdown_timeout);
+        self.logs.set_usual(new.log);
+        let is_other_door = self.settings.control_group != new.control_group
+            || self.settings.socket_mode() != new.socket_mode();
+        if let Some(server) = self.server.as_mut().filter(|_| is_other_door) {
+            let socket = self.run_directory.join(directory::CONTROL_SOCKET);
+            let (policy, problems) = admit(&socket, &new);
+            server.set_policy(policy);
+            problems.iter().for_each(|problem| self.say(problem));
+        }
+        self.settings = new;
+        self.say(&format!("sexton.toml: {}", changes.join("; ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Account;
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_new_in_the_settings_is_said_and_nothing_else() {
+        let old = Settings::default();
+        assert_eq!(changes(&old, &old), [""; 0]);
+        let new = Settings {
+            shutdown_timeout: Duration::from_secs(20),
+            control_group: Some(Account::Name("adm".into())),
+            control_mode: None,
+            log: LogTarget::Null,
+        };
+        let said = [
+            "[shutdown] timeout is 20 s",
+            "[control] group is adm",
+            "[control] mode is 0660",
+            "[log] to is null, for units that start from now on",
+        ];
+        assert_eq!(changes(&old, &new), said);
+        assert_eq!(changes(&new, &old)[1], "[control] group is none");
+        // A mode that is spelt out and is the usual one is no change.
+        let spelt = Settings { control_mode: Some(0o600), ..Settings::default() };
+        assert_eq!(changes(&old, &spelt), [""; 0]);
+    }
+}
