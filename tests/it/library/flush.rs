@@ -104,6 +104,8 @@ fn what_is_written_while_mariadb_is_flushed_is_there_after_the_restart() {
 fn stands(machine: &Machine, so: [&str; 2]) {
     let answer = sql(machine, "SELECT @@innodb_io_capacity, CAST(@@innodb_max_dirty_pages_pct AS INT)").out;
     assert_eq!(answer.trim().split('\t').collect::<Vec<_>>(), so);
+    // Put back to DEFAULT it would have no bound.
+    assert_eq!(sql(machine, "SELECT @@innodb_io_capacity_max").out, "2000\n");
 }
 
 /// Waits until the flush was seen to raise what it raises, and its number to go down under the writer's hands.
