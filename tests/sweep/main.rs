@@ -1,11 +1,13 @@
 //! Every system call that PID 1 makes fails once, and PID 1 does not die of it.
 //!
 //! ```text
-//!   record:  start two services, kill one, see it return, TERM        → which calls, and how often each
+//!   record:  start two services, kill one, see it return,
+//!            restart both: a render, a configtest, a pre-stop hook; TERM   → which calls, and how often each
 //!   sweep:   the same for each (call, n), with strace letting the n-th one fail, from outside the namespaces
 //! ```
 //!
-//! A point is *ok* when all went as ever, *degraded* when a service came late, *missing* when one never came or never came
+//! A point is *ok* when all went as ever, *degraded* when a service came late or the restart was refused and so touched
+//! nothing, *missing* when one never came or never came
 //! back, *died* when PID 1 ended before it was told to, *stuck* when it did not end afterwards. The last three fail the
 //! test; what may be missing all the same is in [`points::MAY_MISS`], each with its reason. So does a sweep most of whose
 //! points are *not reached*: it has shown nothing.
@@ -100,13 +102,23 @@ fn report(points: usize, verdicts: &BTreeMap<Verdict, Vec<&Point>>, took: Durati
     }
 }
 
+/// What a restart does before it stops anything. Another template has it written anew.
+const TRANSACTION: &str = "[[render]]\nfrom = \"@DIR@/template\"\nto = \"@DIR@/made\"\n\
+     [configtest]\nexec = [\"@TESTD@\", \"exit\", \"0\"]\ntimeout = \"1s\"\n\
+     [[pre-stop]]\nexec = [\"@TESTD@\", \"exit\", \"0\"]\ntimeout = \"1s\"\n";
+
 /// Two services, the second of which needs the first; every run of each leaves a mark.
 fn plan() -> Plan {
     let more =
         "[restart]\ndelay = \"0ms\"\njitter = 0.0\n[stop]\nsteps = [{ signal = \"TERM\", wait = \"1s\" }]\n";
     Plan::new()
         .file("units/sexton.toml", "[shutdown]\ntimeout = \"1s\"\n")
-        .daemon("a", "mark @DIR@/marks a notify READY=1 wait", &format!("{more}[ready]\nnotify = true\n"))
+        .file("template", "made\n")
+        .daemon(
+            "a",
+            "mark @DIR@/marks a notify READY=1 wait",
+            &format!("{more}[ready]\nnotify = true\n{TRANSACTION}"),
+        )
         .daemon("b", "mark @DIR@/marks b wait", &format!("needs = [\"a\"]\n---{more}"))
         .held()
 }
@@ -184,7 +196,7 @@ fn await_marks(machine: &mut Machine, count: usize) -> Option<Verdict> {
     }
 }
 
-/// Start, kill one, see it return, stop.
+/// Start, kill one, see it return, restart both, stop.
 fn perform(machine: &mut Machine) -> Verdict {
     let Some(started) = await_marks(machine, 2) else { return Verdict::Died };
     let so_far = machine.read("marks").lines().count();
@@ -192,6 +204,7 @@ fn perform(machine: &mut Machine) -> Verdict {
         let _ = kill(service, Signal::SIGKILL); // It may have ended this very moment.
     }
     let Some(returned) = await_marks(machine, so_far + 1) else { return Verdict::Died };
+    let Some(restarted) = restart(machine) else { return Verdict::Died };
     machine.signal(Signal::SIGTERM);
     let deadline = Deadline::after(STUCK);
     while machine.ended().is_none() {
@@ -200,7 +213,17 @@ fn perform(machine: &mut Machine) -> Verdict {
         }
         harness::wait::pause();
     }
-    started.max(returned)
+    started.max(returned).max(restarted)
+}
+
+/// A restart of both with another template. One that was refused, or whose answer was lost, leaves both serving.
+fn restart(machine: &mut Machine) -> Option<Verdict> {
+    machine.write("template", "made anew\n");
+    let so_far = machine.read("marks").lines().count();
+    if machine.sexton(&["--timeout", "6s", "restart", "a"]).ok() {
+        return await_marks(machine, so_far + 2);
+    }
+    machine.ended().is_none().then_some(Verdict::Degraded)
 }
 
 /// The first service that runs, as the outside counts.
