@@ -14,7 +14,8 @@
 //! | `orphans N`, `daemonise FILE` | N orphans that end together; forks away as old daemons do, pid in the file |
 //! | `freeze FILE` | until the file is there, stops every process that comes and may be stopped |
 //! | `until FILE`, `sleep MS`, `wait` | until the file is there; for a time; for ever |
-//! | `exit CODE`, `die SIGNAL` | the end |
+//! | `exit CODE`, `die SIGNAL`, `die-of NUMBER` | the end |
+//! | `eat MIB` | memory, touched and kept |
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -64,6 +65,8 @@ pub fn perform(words: &[String]) -> Outcome {
             "sleep" => std::thread::sleep(Duration::from_millis(number(&next()?)? as u64)),
             "wait" => wait(&trapped)?,
             "exit" => exit(number(&next()?)?),
+            "die-of" => facts::die_of(number(&next()?)?),
+            "eat" => drop(Box::leak(vec![1_u8; number(&next()?)? as usize * 1024 * 1024].into_boxed_slice())),
             "die" => {
                 let signal = signal(&next()?)?;
                 facts::restore(signal);

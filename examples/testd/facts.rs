@@ -42,6 +42,14 @@ pub fn restore(signal: Signal) {
     unsafe { libc::signal(signal as i32, libc::SIG_DFL) };
 }
 
+/// Dies of a signal by its number: there are more of them than have names.
+pub fn die_of(signal: i32) {
+    // SAFETY: the default action is always a valid one; a number that is no signal is an error, not a danger.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // SAFETY: as above.
+    unsafe { libc::raise(signal) };
+}
+
 /// Nanoseconds on the monotonic clock, which all processes share.
 pub fn nanoseconds() -> i64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::model::{Moment, Signal};
 
 use super::Engine;
+use super::cell::Quality;
 use super::effect::{Effect, Reason};
 use super::errand::{End, Owner, Task};
 use super::event::{Shutdown, UnitId};
@@ -262,6 +263,17 @@ impl Engine {
         }
     }
 
+    /// An essential unit whose process did not end well as it was stopped, and the code of that.
+    fn essential_stopped_badly(&self) -> Option<(UnitId, u8)> {
+        let begun = self.closing.map(|closing| closing.end - self.options.shutdown_timeout)?;
+        self.ids().find_map(|unit| {
+            let cell = self.cell(unit);
+            let end = cell.last_end.filter(|end| end.quality == Quality::Unclean && end.at >= begun)?;
+            let is_essential = cell.unit().is_some_and(|unit| unit.essential);
+            is_essential.then(|| (unit, end.status.as_exit_code().max(1)))
+        })
+    }
+
     fn end_of_units(&mut self) {
         if self.closing.is_some_and(|closing| closing.haste == Haste::Hurried) {
             return self.kill_everybody();
@@ -284,8 +296,12 @@ impl Engine {
     }
 
     fn exit(&mut self) {
+        let failed = self.essential_stopped_badly();
         let Some(closing) = &mut self.closing else { return };
         closing.stage = Stage::Over;
+        if let (Some((unit, code)), None) = (failed, closing.decided_by) {
+            (closing.decided_by, closing.code) = (Some(unit), code);
+        }
         let Closing { how, code, decided_by, .. } = *closing;
         self.do_this(Effect::Exit { how, code, decided_by });
     }

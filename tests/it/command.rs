@@ -42,7 +42,7 @@ fn it_is_the_first_to_be_stopped() {
     let mut machine = with(&words).daemon("store", "trap TERM @DIR@/out/store 0 wait", "").up();
     machine.await_state("main", "ready");
     until("main runs", || machine.path("out/runs").exists().then_some(()));
-    assert_eq!(machine.shut_down(Signal::SIGTERM), 0);
+    assert_eq!(machine.shut_down(Signal::SIGTERM), 5);
     let at = |name: &str| -> u128 {
         let text = machine.read(name);
         text.split(' ')

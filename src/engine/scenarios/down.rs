@@ -194,6 +194,19 @@ fn an_essential_unit_takes_everything_along_and_its_code_counts() {
 }
 
 #[test]
+fn an_essential_unit_that_fails_as_it_is_stopped_tells_of_it_by_its_code() {
+    for (code, end) in [(0, "exit PowerOff 0"), (9, "exit PowerOff 9 by main")] {
+        let mut stage = stage(vec![service("main").essential(), service("other")]);
+        stage.start("main other");
+        stage.shutdown();
+        stage.exits("main", code);
+        stage.exits("other", 3);
+        stage.feed(Event::NobodyLeft);
+        assert_eq!(stage.orders(), [end]);
+    }
+}
+
+#[test]
 fn an_essential_unit_that_never_ran_ends_with_1() {
     let mut stage = stage(vec![service("main").essential().needs("gone"), target("all")]);
     stage.boot("main all");
