@@ -20,7 +20,7 @@ use crate::sys::clock;
 use crate::sys::memory;
 use crate::sys::poll::Readiness;
 use crate::sys::reap::{self, Reaped};
-use crate::sys::signals::{Arrived, Sender};
+use crate::sys::signals::{Arrived, SIGNALS_AT_ONCE, Sender};
 
 use super::children::Owner;
 use super::ending::Ending;
@@ -29,8 +29,9 @@ use super::place::{Wish, wish};
 use super::requests::Pending;
 use super::{Class, Init};
 
-/// Signals taken in one turn. Standard ones coalesce, so only somebody who floods with real-time ones meets it.
-const SIGNALS_A_TURN: usize = 128;
+/// How often signals are taken in one turn. Standard ones coalesce, so only somebody who floods with real-time ones
+/// meets it.
+const SIGNAL_ROUNDS: usize = 16;
 
 impl Init {
     /// Runs until everything is over.
@@ -128,16 +129,21 @@ impl Init {
 
     fn receive_signals(&mut self) {
         let mut children_ended = false;
-        for _ in 0..SIGNALS_A_TURN {
-            let Ok(Some(arrived)) = self.signals.next() else { break };
-            match wish(arrived.signal, self.place) {
-                Wish::Reap => children_ended = true,
-                Wish::Shutdown(how) => self.shut_down(how, &signal_in_words(arrived)),
-                Wish::Reread => self.sync_on_signal(),
-                Wish::Nothing => {}
-                Wish::Unknown => {
-                    self.say(&format!("{} has no meaning here and is passed over", arrived.signal))
+        for _ in 0..SIGNAL_ROUNDS {
+            let Ok(all) = self.signals.next_ones() else { break };
+            for arrived in &all {
+                match wish(arrived.signal, self.place) {
+                    Wish::Reap => children_ended = true,
+                    Wish::Shutdown(how) => self.shut_down(how, &signal_in_words(*arrived)),
+                    Wish::Reread => self.sync_on_signal(),
+                    Wish::Nothing => {}
+                    Wish::Unknown => {
+                        self.say(&format!("{} has no meaning here and is passed over", arrived.signal))
+                    }
                 }
+            }
+            if all.len() < SIGNALS_AT_ONCE {
+                break;
             }
         }
         if children_ended {

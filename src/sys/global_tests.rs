@@ -162,6 +162,23 @@ fn a_signal_that_comes_is_read_with_its_sender() {
     });
 }
 
+#[test]
+fn signals_that_wait_together_are_taken_together_and_once() {
+    alone_after("true", HERE, "signals_that_wait_together_are_taken_together_and_once", || {
+        signals::block_all().unwrap();
+        let signals = signals::SignalFd::new().unwrap();
+        for number in [libc::SIGTERM, 34, 34, libc::SIGCHLD] {
+            // SAFETY: no arguments.
+            let this = unsafe { libc::pthread_self() };
+            // SAFETY: no pointers; the thread is this one.
+            unsafe { libc::pthread_kill(this, number) };
+        }
+        let taken: Vec<i32> = signals.next_ones().unwrap().iter().map(|one| one.signal.number()).collect();
+        assert_eq!(taken, [libc::SIGTERM, libc::SIGCHLD, 34, 34]);
+        assert!(signals.next_ones().unwrap().is_empty());
+    });
+}
+
 /// A child whose own child called setsid; both are there once it has printed.
 const FAMILY: &str = "setsid sh -c 'echo here; exec sleep 1000' & wait";
 

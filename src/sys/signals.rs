@@ -170,6 +170,9 @@ pub(super) fn set_disposition(signal: libc::c_int, new: &Disposition) -> io::Res
     call::once(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old, MASK_SIZE) }).map(drop)
 }
 
+/// How many signals one call takes. Mostly one waits, and whoever gets fewer need not ask whether there are more.
+pub const SIGNALS_AT_ONCE: usize = 8;
+
 /// The signals that wait, as a descriptor.
 #[derive(Debug)]
 pub struct SignalFd(OwnedFd);
@@ -216,23 +219,37 @@ impl SignalFd {
 
     /// The next signal; `None` when none waits.
     pub fn next(&self) -> io::Result<Option<Arrived>> {
-        let mut info = MaybeUninit::<libc::signalfd_siginfo>::zeroed();
-        let (fd, size) = (self.0.as_raw_fd(), size_of::<libc::signalfd_siginfo>());
-        // SAFETY: `info` has room for the `size` bytes that the kernel is told.
-        match call::retry(|| unsafe { libc::read(fd, info.as_mut_ptr().cast(), size) }) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            answer => answer?,
-        };
-        // SAFETY: it is all numbers, for which zero is valid too.
-        let info = unsafe { info.assume_init() };
-        let number = libc::c_int::try_from(info.ssi_signo).unwrap_or(0);
-        // SI_USER, SI_QUEUE and SI_TKILL, the senders that are processes, are not positive.
-        let sender = match info.ssi_code {
-            code if code > 0 => Sender::Kernel,
-            _ => Sender::Process(Pid::new(info.ssi_pid.cast_signed())),
-        };
-        Ok(Signal::from_number(number).map(|signal| Arrived { signal, sender }))
+        Ok(self.read::<1>()?.pop())
     }
+
+    /// The next signals, in one call: fewer than [`SIGNALS_AT_ONCE`] are all that wait.
+    pub fn next_ones(&self) -> io::Result<Vec<Arrived>> {
+        self.read::<SIGNALS_AT_ONCE>()
+    }
+
+    fn read<const N: usize>(&self) -> io::Result<Vec<Arrived>> {
+        let mut room = [const { MaybeUninit::<libc::signalfd_siginfo>::zeroed() }; N];
+        let (fd, size) = (self.0.as_raw_fd(), size_of_val(&room));
+        // SAFETY: `room` has place for the `size` bytes that the kernel is told.
+        let read = match call::retry(|| unsafe { libc::read(fd, room.as_mut_ptr().cast(), size) }) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Vec::new()),
+            answer => answer?.cast_unsigned(),
+        };
+        let filled = room.iter().take(read / size_of::<libc::signalfd_siginfo>());
+        // SAFETY: it is all numbers, for which zero is valid too.
+        Ok(filled.filter_map(|info| arrived(unsafe { info.assume_init_ref() })).collect())
+    }
+}
+
+/// `None` for a number that is no signal's, which the kernel never gives.
+fn arrived(info: &libc::signalfd_siginfo) -> Option<Arrived> {
+    let number = libc::c_int::try_from(info.ssi_signo).unwrap_or(0);
+    // SI_USER, SI_QUEUE and SI_TKILL, the senders that are processes, are not positive.
+    let sender = match info.ssi_code {
+        code if code > 0 => Sender::Kernel,
+        _ => Sender::Process(Pid::new(info.ssi_pid.cast_signed())),
+    };
+    Signal::from_number(number).map(|signal| Arrived { signal, sender })
 }
 
 impl AsFd for SignalFd {
