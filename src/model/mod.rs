@@ -9,6 +9,7 @@
 //! ```
 
 pub mod command;
+pub mod env_file;
 pub mod name;
 pub mod number;
 pub mod phases;
