@@ -10,6 +10,7 @@ pub mod engine;
 pub mod control;
 pub mod logger;
 pub mod sys;
+pub mod wrapper;
 
 pub mod run;
 

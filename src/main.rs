@@ -2,6 +2,7 @@
 //!
 //! | role | chosen by |
 //! | --- | --- |
+//! | wrapper | the names `tini`, `tini-static`, `docker-init`, `dumb-init`; `sexton -- COMMAND` without units |
 //! | logger | `argv[0]` is the name that PID 1 gives its helper |
 //! | init | pid 1 without arguments, or with a command and with units for it; `sexton init`; `sexton up DIR` |
 //! | client | everything else, and the names `poweroff`, `reboot`, `halt` |
@@ -20,13 +21,21 @@ use sexton::run::boot::BootError;
 use sexton::run::ending::Ending;
 use sexton::run::{self, Options, directory, load::UnitPaths};
 use sexton::sys::allocator::Patient;
+use sexton::sys::arguments::Arguments;
+use sexton::sys::entries;
 use sexton::sys::handover;
 use sexton::sys::process::{self, MachineEnd};
+use sexton::wrapper;
 
-sexton::begin_at!(run_as);
+sexton::begin_at!(wrap, run_as);
 
 #[global_allocator]
 static ALLOCATOR: Patient = Patient;
+
+/// The wrapper comes before everything else: what it costs is paid by every container that it is in.
+fn wrap(arguments: &mut Arguments) -> Option<u8> {
+    wrapper::early(arguments, || entries::any_ends_with(c"/etc/sexton/units", b".toml"))
+}
 
 /// Finds the role and plays it; answers the exit status.
 fn run_as(argv: Vec<OsString>) -> u8 {

@@ -38,7 +38,8 @@ pub(super) fn command() -> clap::Command {
          sexton up ./units               supervise the units of a directory\n  \
          sexton start web                start web, and what it needs before it\n  \
          sexton restart web              test its configuration, then restart it\n  \
-         sexton why web                  why is web as it is?\n\n\
+         sexton why web                  why is web as it is?\n  \
+         sexton -- COMMAND               run one command as tini does (docs/wrapper.md)\n\n\
          {statuses}\n`sexton COMMAND --help` says more of a command.\n"
     ))
 }

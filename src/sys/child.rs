@@ -143,13 +143,13 @@ fn cpu_mask(cpus: &[u32]) -> Vec<c_long> {
 }
 
 /// A number as text, without an allocation of its own.
-struct Digits {
+pub(super) struct Digits {
     text: [u8; 12],
     start: usize,
 }
 
 impl Digits {
-    fn new(number: i32) -> Digits {
+    pub(super) fn new(number: i32) -> Digits {
         let mut digits = Digits { text: [0; 12], start: 12 };
         let mut rest = number.unsigned_abs();
         loop {
@@ -172,7 +172,7 @@ impl Digits {
         }
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         self.text.get(self.start..).unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! Marks every descriptor from 3 up close-on-exec, so that a child gets only what it was promised.
+//! Marks every descriptor from 3 up close-on-exec, so that a child gets only what it was promised; or closes them all.
 //!
 //! ```text
 //!   close_range ──absent──▶ /proc/self/fd ──unmounted──▶ a loop with a bound
@@ -21,12 +21,25 @@ const FIRST: c_long = 3;
 /// descriptors can be 2^30, and a loop to there would take minutes.
 const LAST_RESORT_END: c_long = 4096;
 
+/// What becomes of a descriptor.
+#[derive(Clone, Copy)]
+pub(super) enum Fate {
+    /// An exec closes it.
+    Marked,
+    Closed,
+}
+
 /// The ways, the best first. Each answers whether it worked.
-pub(super) const WAYS: [fn() -> bool; 3] = [by_range, by_list, by_number];
+pub(super) const WAYS: [fn(Fate) -> bool; 3] = [by_range, by_list, by_number];
 
 /// Marks them. What cannot be marked cannot be helped either: no step fails because of it.
 pub(super) fn mark_all() {
-    let _ = WAYS.into_iter().any(|way| way());
+    let _ = WAYS.into_iter().any(|way| way(Fate::Marked));
+}
+
+/// Closes every descriptor from 3 up. Only for a program that holds none of its own.
+pub(super) fn close_all() {
+    let _ = WAYS.into_iter().any(|way| way(Fate::Closed));
 }
 
 /// Gives the caller, who shares its table of descriptors, a copy of what is below `free`; false, and nothing changed,
@@ -37,24 +50,32 @@ pub(super) fn copy_below(free: RawFd) -> bool {
     unsafe { libc::syscall(libc::SYS_close_range, free, u32::MAX, libc::CLOSE_RANGE_UNSHARE) == 0 }
 }
 
-fn by_range() -> bool {
+fn by_range(fate: Fate) -> bool {
+    let flags = match fate {
+        Fate::Marked => libc::CLOSE_RANGE_CLOEXEC,
+        Fate::Closed => 0,
+    };
     // Kernels before 5.11 know the call and not the flag: EINVAL. Older ones and older seccomp profiles
     // answer ENOSYS or EPERM. All of them mean that it is done another way.
     // SAFETY: no pointers.
-    unsafe { libc::syscall(libc::SYS_close_range, FIRST, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) == 0 }
+    unsafe { libc::syscall(libc::SYS_close_range, FIRST, u32::MAX, flags) == 0 }
 }
 
-fn mark(fd: c_long) {
-    // SAFETY: no pointers. A number that is no descriptor is an error that changes nothing.
-    unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+fn meet(fate: Fate, fd: c_long) {
+    match fate {
+        // SAFETY: no pointers. A number that is no descriptor is an error that changes nothing.
+        Fate::Marked => unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_SETFD, libc::FD_CLOEXEC) },
+        // SAFETY: no pointers. Whoever asks for it says that nobody in this program uses the descriptor.
+        Fate::Closed => unsafe { libc::syscall(libc::SYS_close, fd) },
+    };
 }
 
-fn by_number() -> bool {
-    (FIRST..LAST_RESORT_END).for_each(mark);
+fn by_number(fate: Fate) -> bool {
+    (FIRST..LAST_RESORT_END).for_each(|fd| meet(fate, fd));
     true
 }
 
-fn by_list() -> bool {
+fn by_list(fate: Fate) -> bool {
     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
     // SAFETY: a C string.
     let directory =
@@ -68,7 +89,8 @@ fn by_list() -> bool {
         if filled <= 0 {
             break filled == 0;
         }
-        block.names(filled).filter_map(number).filter(|fd| *fd >= FIRST).for_each(mark);
+        let found = block.names(filled).filter_map(number);
+        found.filter(|fd| *fd >= FIRST && *fd != directory).for_each(|fd| meet(fate, fd));
     };
     // SAFETY: no pointers; the descriptor is this function's own.
     unsafe { libc::syscall(libc::SYS_close, directory) };

@@ -7,6 +7,28 @@
 use std::ffi::{CStr, c_long};
 use std::os::fd::RawFd;
 
+/// Does a directory hold a name that ends so? Where it cannot be read, it does not.
+pub fn any_ends_with(directory: &CStr, ending: &[u8]) -> bool {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: a C string.
+    let opened = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, directory.as_ptr(), flags) };
+    if opened < 0 {
+        return false;
+    }
+    let mut block = Block::new();
+    let mut found = false;
+    while !found {
+        let filled = block.fill(opened as RawFd);
+        if filled <= 0 {
+            break;
+        }
+        found = block.names(filled).any(|name| name.to_bytes().ends_with(ending));
+    }
+    // SAFETY: no pointers; the descriptor is this function's own.
+    unsafe { libc::syscall(libc::SYS_close, opened) };
+    found
+}
+
 /// Aligned as directory entries are; room for some sixty of them, and for the longest name many times over.
 #[repr(C, align(8))]
 pub(super) struct Block([u8; 2048]);
@@ -72,6 +94,9 @@ mod tests {
             }
             found.extend(block.names(filled).map(|name| name.to_str().unwrap().to_owned()));
         }
+        let here = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        assert!(any_ends_with(&here, b"0-") && any_ends_with(&here, b"xxx"));
+        assert!(!any_ends_with(&here, b".toml") && !any_ends_with(c"/no/such", b""));
         std::fs::remove_dir_all(path).unwrap();
         expected.sort();
         found.sort();

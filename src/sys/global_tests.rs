@@ -285,10 +285,15 @@ fn every_way_of_marking_descriptors_reaches_those_that_were_inherited() {
             // SAFETY: no pointers; the descriptor is open.
             call::once(unsafe { libc::fcntl(raw, libc::F_SETFD, 0) }).unwrap();
             assert!(!is_marked(&file));
-            assert!(way());
+            assert!(way(close_on_exec::Fate::Marked));
             assert!(is_marked(&file));
         }
         assert!(process::take_promised(7).is_some());
+        for way in close_on_exec::WAYS {
+            let raw = std::os::fd::IntoRawFd::into_raw_fd(File::open("/dev/null").unwrap());
+            assert!(way(close_on_exec::Fate::Closed));
+            assert!(process::take_promised(raw).is_none(), "it is closed");
+        }
         assert!(process::take_promised(7).is_none() && process::take_promised(2).is_none());
     });
 }

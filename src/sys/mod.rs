@@ -14,12 +14,13 @@
 
 pub mod accounts;
 pub mod allocator;
+pub mod arguments;
 mod call;
 mod child;
 pub mod clock;
 mod close_on_exec;
 pub mod dirs;
-mod entries;
+pub mod entries;
 pub mod entry;
 mod exec_words;
 mod fault;
@@ -30,12 +31,14 @@ pub mod handover;
 #[cfg(test)]
 mod isolated;
 pub mod kill;
+pub mod left_behind;
 pub mod limits;
 pub mod memory;
 mod message;
 pub mod namespace;
 #[cfg(all(panic = "abort", target_env = "musl", not(test), not(debug_assertions)))]
 mod no_unwinding;
+pub mod only_child;
 pub mod pending;
 pub mod pidfd;
 mod pieces;
@@ -47,9 +50,11 @@ pub mod reap;
 pub mod replace;
 mod shelf;
 pub mod signals;
+pub mod sigwait;
 pub mod socket;
 pub mod spawn;
 mod stack;
+pub mod standard;
 mod subjects;
 pub mod terminal;
 pub mod walk;

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawF
 use std::path::{Path, PathBuf};
 
 use super::{call, close_on_exec, pipe};
+use crate::model::Signal;
 
 /// How the machine ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,13 @@ pub fn standard_input() -> BorrowedFd<'static> {
 pub fn become_subreaper() -> io::Result<()> {
     // SAFETY: no pointers; the further arguments are not looked at.
     call::retry(|| unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
+}
+
+/// This process gets the signal when its parent ends. A parent that has ended by then is not noticed.
+#[doc(alias = "PR_SET_PDEATHSIG")]
+pub fn end_with_parent(signal: Signal) -> io::Result<()> {
+    // SAFETY: no pointers; the further arguments are not looked at.
+    call::retry(|| unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal.number(), 0, 0, 0) }).map(drop)
 }
 
 /// Goes to `/`, so that no file system is held by sexton standing in it. A child's directory is its plan's.

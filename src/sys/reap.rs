@@ -9,7 +9,7 @@
 use std::io;
 
 use super::call;
-use crate::model::{ExitStatus, Pid};
+use crate::model::{ExitStatus, Pid, Signal};
 
 /// How often a wait that fails for no reason that it can have is tried again. No kernel does that; a seccomp
 /// filter or a fault injector may, once.
@@ -41,6 +41,39 @@ pub fn next() -> Reaped {
     Reaped::NoneReady
 }
 
+/// What [`next_change()`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Change {
+    /// This child ended, and its pid is free again: never signal it from here on.
+    Ended(Pid, ExitStatus),
+    /// This child was stopped by this signal.
+    Stopped(Pid, Signal),
+    /// There are children, and none of them has anything to tell.
+    NoneReady,
+    /// There are no children.
+    NoChildren,
+}
+
+/// As [`next()`], and a child that was stopped is told of too.
+#[doc(alias = "WUNTRACED")]
+pub fn next_change() -> Change {
+    for _ in 0..TRIES {
+        match wait_raw(-1, libc::WNOHANG | libc::__WALL | libc::WUNTRACED) {
+            Ok((Some(pid), status)) => return change(pid, status),
+            Ok((None, _)) => return Change::NoneReady,
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Change::NoChildren,
+            Err(_) => {} // as in `next()`
+        }
+    }
+    Change::NoneReady
+}
+
+fn change(pid: Pid, status: libc::c_int) -> Change {
+    let signal = libc::WIFSTOPPED(status).then(|| Signal::from_number(libc::WSTOPSIG(status))).flatten();
+    signal.map_or(Change::Ended(pid, ExitStatus::from_wait(status)), |signal| Change::Stopped(pid, signal))
+}
+
 /// The next child that ended, without taking it: its number is its own until [`take()`].
 #[doc(alias = "WNOWAIT")]
 pub fn peek() -> Option<Pid> {
@@ -68,8 +101,27 @@ pub(super) fn bury(pid: Pid) {
 }
 
 fn wait(which: libc::pid_t, options: libc::c_int) -> io::Result<(Option<Pid>, ExitStatus)> {
+    wait_raw(which, options).map(|(pid, status)| (pid, ExitStatus::from_wait(status)))
+}
+
+fn wait_raw(which: libc::pid_t, options: libc::c_int) -> io::Result<(Option<Pid>, libc::c_int)> {
     let mut status = 0;
     // SAFETY: `status` is a valid place for the answer.
     let pid = call::retry(|| unsafe { libc::waitpid(which, &mut status, options) })?;
-    Ok((Pid::new(pid), ExitStatus::from_wait(status)))
+    Ok((Pid::new(pid), status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_is_told_from_an_end_by_its_word() {
+        let pid = Pid::new(7).unwrap();
+        let stopped = libc::W_STOPCODE(libc::SIGTSTP);
+        assert_eq!(change(pid, stopped), Change::Stopped(pid, Signal::from_number(20).unwrap()));
+        assert_eq!(change(pid, 3 << 8), Change::Ended(pid, ExitStatus::exited(3)));
+        let real_time = Signal::from_number(40).unwrap();
+        assert_eq!(change(pid, 40), Change::Ended(pid, ExitStatus::killed(real_time)));
+    }
 }

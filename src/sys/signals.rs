@@ -1,7 +1,7 @@
 //! Signals: what was inherited, what sexton listens to, and what a child gets back.
 //!
 //! ```text
-//!   .init_array ──▶ inherited mask and ignored signals     (before Rust's runtime ignores SIGPIPE)
+//!   entry ──▶ inherited mask and ignored signals     (before anything changes them)
 //!   main ──▶ block_all ──▶ SignalFd ──▶ the loop
 //!   spawn ──▶ the child restores what was inherited, to the bit, last before exec
 //! ```
@@ -15,7 +15,7 @@
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::call;
 use crate::model::{Pid, Signal};
@@ -43,20 +43,36 @@ pub(super) struct Disposition {
     mask: Mask,
 }
 
+/// What a child gets for a signal that is to be ignored.
+pub(super) const IGNORED: Disposition =
+    Disposition { handler: libc::SIG_IGN, flags: 0, restorer: 0, mask: 0 };
+
+static SAVED: AtomicBool = AtomicBool::new(false);
 static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
 static INHERITED_IGNORED: AtomicU64 = AtomicU64::new(0);
 
-/// The C library calls what stands in this section before `main`, and Rust's runtime is part of `main`.
+/// A test has Rust's own `main`, whose runtime ignores SIGPIPE. The C library calls what stands in this section before that.
+#[cfg(test)]
 #[used]
 // SAFETY: the section is an array of functions without a result; the arguments that glibc passes are not looked at, which
 // the calling convention allows.
 #[unsafe(link_section = ".init_array")]
-static SAVE_INHERITED: extern "C" fn() = save_inherited;
+static SAVE_INHERITED: extern "C" fn() = {
+    extern "C" fn save() {
+        save_inherited();
+    }
+    save
+};
 
-extern "C" fn save_inherited() {
+/// Remembers what sexton was started with. The wrapper does without: sixty-four calls are much of all that it does.
+/// The first look counts.
+pub(super) fn save_inherited() {
+    if SAVED.swap(true, Ordering::Relaxed) {
+        return;
+    }
     let mut ignored = 0;
     for signal in 1..=64 {
-        if disposition(signal).is_some_and(|now| now.handler == libc::SIG_IGN) {
+        if is_ignored(signal) {
             ignored |= bit(signal);
         }
     }
@@ -161,6 +177,11 @@ fn disposition(signal: libc::c_int) -> Option<Disposition> {
     // SAFETY: `old` points to a kernel disposition, null says that nothing is set.
     let answer = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old, MASK_SIZE) };
     (answer == 0).then_some(now)
+}
+
+/// Is this signal ignored now?
+pub(super) fn is_ignored(signal: libc::c_int) -> bool {
+    disposition(signal).is_some_and(|now| now.handler == libc::SIG_IGN)
 }
 
 pub(super) fn set_disposition(signal: libc::c_int, new: &Disposition) -> io::Result<()> {
