@@ -1,0 +1,200 @@
+//! What the wrapper costs beside Debian's tini, dumb-init and catatonit, each as PID 1 of fresh namespaces.
+//!
+//! ```text
+//!   cargo bench --bench wrapper [-- --rounds N] [-- --strict]
+//!
+//!   this program ── itself again, in namespaces of its own ── PID 1: INIT -- /bin/true      wall and CPU to its end
+//!                                                           └ PID 1: INIT -- /bin/sleep     memory while it waits
+//! ```
+//!
+//! Rounds alternate, so that whatever else the machine does befalls all of them; medians are printed. `nothing` is the
+//! command itself as PID 1: what is above it is the wrapper's.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::print_stdout,
+    reason = "a program for a person: it starts processes, waits for them and prints"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+/// At most so much private dirty memory, in KiB.
+const PRIVATE: f64 = 100.0;
+
+/// Who is measured, and how he is called.
+struct Subject {
+    name: &'static str,
+    words: Vec<String>,
+    ours: bool,
+    wall: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+impl Subject {
+    fn new(name: &'static str, program: &Path, ours: bool) -> Subject {
+        let words = vec![program.display().to_string(), "--".to_owned()];
+        Subject { name, words, ours, wall: Vec::new(), cpu: Vec::new() }
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((first, rest)) if first == "--measure" => return measure(rest),
+        Some((first, rest)) if first == "--hold" => return hold(rest),
+        _ => {}
+    }
+    let after = |name: &str| arguments.iter().skip_while(|word| *word != name).nth(1);
+    let rounds = after("--rounds").and_then(|word| word.parse().ok()).unwrap_or(301);
+    let scratch = std::env::temp_dir().join(format!("sexton-bench-wrapper.{}", std::process::id()));
+    fs::create_dir_all(&scratch).expect("the scratch directory can be made");
+    let mut subjects = subjects(&scratch);
+    for _ in 0..rounds {
+        for subject in &mut subjects {
+            let (wall, cpu) = again("--measure", &subject.words);
+            subject.wall.push(wall);
+            subject.cpu.push(cpu);
+        }
+    }
+    let missed = report(&subjects, rounds);
+    // What stays behind harms nobody.
+    let _ = fs::remove_dir_all(&scratch);
+    let strict = arguments.iter().any(|word| word == "--strict");
+    assert!(!(strict && missed > 0), "{missed} goals were missed");
+}
+
+fn subjects(scratch: &Path) -> Vec<Subject> {
+    let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/x86_64-unknown-linux-musl/release/sexton");
+    let built = std::env::var_os("SEXTON_BIN").map_or(usual, PathBuf::from);
+    let place = |name: &str| {
+        let path = scratch.join(name);
+        // A copy of its own: what was just linked is dirty memory of whoever maps it, until it is written out.
+        fs::copy(&built, &path)
+            .expect("build first: cargo build --release --target x86_64-unknown-linux-musl");
+        path
+    };
+    let debian = |name: &'static str| {
+        let path = Path::new("/usr/bin").join(name);
+        assert!(path.exists(), "{name} is not there; install it: apt-get install tini dumb-init catatonit");
+        Subject::new(name, &path, false)
+    };
+    let mut all = vec![Subject::new("nothing", Path::new(""), false)];
+    all.extend(["tini", "tini-static", "dumb-init", "catatonit"].map(debian));
+    all.extend(
+        [("sexton", "sexton"), ("sexton as tini", "tini"), ("sexton as dumb-init", "dumb-init")]
+            .map(|(name, file)| Subject::new(name, &place(file), true)),
+    );
+    if let Some(nothing) = all.first_mut() {
+        nothing.words.clear();
+    }
+    nix::unistd::sync();
+    all
+}
+
+/// Runs this program again as the one that makes the namespaces; two numbers come back.
+fn again(mode: &str, words: &[String]) -> (f64, f64) {
+    let this = std::env::current_exe().expect("this program knows where it is");
+    let output = Command::new(this).arg(mode).args(words).stderr(Stdio::inherit()).output();
+    let text = String::from_utf8(output.expect("it can be run").stdout).expect("it prints numbers");
+    let mut numbers = text.split_whitespace().map(|word| word.parse().expect("a number"));
+    (numbers.next().expect("the first"), numbers.next().expect("the second"))
+}
+
+/// Whoever is started next is PID 1 of namespaces of its own.
+fn leave_the_world() {
+    let all = CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS;
+    unshare(all).expect("namespaces can be made; run it as root");
+}
+
+fn command(words: &[String], last: &[&str]) -> Command {
+    let mut all = words.iter().map(String::as_str).chain(last.iter().copied());
+    let mut command = Command::new(all.next().unwrap_or_default());
+    command.args(all).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).env_clear();
+    command.env("PATH", "/usr/bin:/bin");
+    command
+}
+
+/// Prints microseconds: from before the start of PID 1 until it is gone, and of the processors' time.
+fn measure(words: &[String]) {
+    leave_the_world();
+    let mut command = command(words, &["/bin/true"]);
+    let began = Instant::now();
+    let status = command.status().expect("it can be started");
+    let wall = began.elapsed();
+    assert!(status.success(), "{words:?}: {status}");
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the kernel counts");
+    let cpu = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    println!("{} {cpu}", wall.as_secs_f64() * 1e6);
+}
+
+/// Prints KiB: private dirty and all that is resident, while the command runs.
+fn hold(words: &[String]) {
+    leave_the_world();
+    let mut child = command(words, &["/bin/sleep", "1000"]).spawn().expect("it can be started");
+    let first = child.id();
+    let is_waiting = || {
+        let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap_or_default();
+        let names = children.split_whitespace().map(|pid| fs::read_to_string(format!("/proc/{pid}/comm")));
+        let state = fs::read_to_string(format!("/proc/{first}/stat")).unwrap_or_default();
+        state.contains(") S ") && names.flatten().any(|name| name.trim() == "sleep")
+    };
+    while !words.is_empty() && !is_waiting() {
+        std::thread::yield_now();
+    }
+    let rollup = fs::read_to_string(format!("/proc/{first}/smaps_rollup")).expect("it can be looked at");
+    let of = |name: &str| {
+        let line = rollup.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.split_whitespace().nth(1).unwrap_or("0").to_owned()
+    };
+    println!("{} {}", of("Private_Dirty:"), of("Rss:"));
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+}
+
+/// Prints the table and what was missed; answers how much that is.
+fn report(subjects: &[Subject], rounds: usize) -> usize {
+    println!("{rounds} rounds, medians\n");
+    println!("{:<20} {:>9} {:>9} {:>14} {:>13}", "", "wall µs", "CPU µs", "private KiB", "resident KiB");
+    let mut rows = Vec::new();
+    for subject in subjects {
+        let (private, resident) = again("--hold", &subject.words);
+        let (wall, cpu) = (median(&subject.wall), median(&subject.cpu));
+        println!("{:<20} {wall:>9.0} {cpu:>9.0} {private:>14.0} {resident:>13.0}", subject.name);
+        rows.push((subject, wall, cpu, private));
+    }
+    let fastest = |of: fn(&(&Subject, f64, f64, f64)) -> f64| {
+        let others = rows.iter().filter(|row| !row.0.ours && !row.0.words.is_empty());
+        others.map(of).fold(f64::INFINITY, f64::min)
+    };
+    let (wall, cpu) = (fastest(|row| row.1), fastest(|row| row.2));
+    println!("\nthe fastest of the others: {wall:.0} µs of wall, {cpu:.0} µs of CPU");
+    let mut missed = 0;
+    for (subject, own_wall, own_cpu, private) in rows.iter().filter(|row| row.0.ours) {
+        for (what, got, at_most) in
+            [("wall", *own_wall, wall), ("CPU", *own_cpu, cpu), ("private KiB", *private, PRIVATE)]
+        {
+            if got > at_most {
+                missed += 1;
+                println!("missed: {}, {what}: {got:.0}, at most {at_most:.0}", subject.name);
+            }
+        }
+    }
+    missed
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
