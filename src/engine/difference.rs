@@ -48,6 +48,12 @@ impl Difference {
         Difference { removed: self.removed.clone(), replaced: self.replaced.clone(), ..Difference::default() }
     }
 
+    /// Units that are there already and go or change.
+    pub(crate) fn units(&self) -> impl Iterator<Item = UnitId> {
+        let changed = self.replaced.iter().chain(&self.amended).map(|(unit, _)| *unit);
+        self.removed.iter().copied().chain(changed)
+    }
+
     /// The new definition of a unit that is there already, where it changes.
     pub(crate) fn definition(&self, unit: UnitId) -> Option<&Rc<Unit>> {
         let mut changed = self.replaced.iter().chain(&self.amended);

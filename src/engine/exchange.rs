@@ -15,10 +15,11 @@ use crate::model::unit::Entry;
 use super::cell::{Body, Cell};
 use super::difference::Difference;
 use super::effect::Effect;
-use super::event::UnitId;
+use super::event::{Request, UnitId};
 use super::failure::Failure;
 use super::graph::{EdgeKind, Graph};
 use super::state::State;
+use super::transaction::Transaction;
 use super::{Engine, cell_of};
 
 impl Engine {
@@ -77,9 +78,25 @@ impl Engine {
         self.set_deadline(unit, None);
         self.notes.remove(&unit);
         self.groups.remove(&unit);
+        self.forget_departed(unit);
         self.cell_mut(unit).departed = true;
         self.departed.push(unit);
         self.do_this(Effect::Forget { unit });
+    }
+
+    /// Its id may soon be that of another unit: no request that is on its way knows it any more.
+    fn forget_departed(&mut self, unit: UnitId) {
+        let goes = |units: &mut Vec<UnitId>| units.retain(|other| *other != unit);
+        for transaction in self.transactions.values_mut() {
+            let Transaction { to_stop, to_start, tested, .. } = transaction;
+            [to_stop, to_start, tested].into_iter().for_each(goes);
+        }
+        for (_, request) in &mut self.postponed {
+            if let Request::Stop { units, .. } = request {
+                goes(units);
+            }
+        }
+        self.rolls.values_mut().for_each(|roll| roll.forget(unit));
     }
 
     /// Empties the places of units that departed in the last step: what was ordered in it still named them.
@@ -148,7 +165,18 @@ impl Engine {
         let counts =
             [needs_missing.count(), unsettled.count(), needed_by.count(), stopping.count()].map(count);
         let cell = self.cell_mut(unit);
-        [cell.needs_missing, cell.order_unsettled, cell.needed_by_active, cell.order_stopping] = counts;
+        let own = [
+            &mut cell.needs_missing,
+            &mut cell.order_unsettled,
+            &mut cell.needed_by_active,
+            &mut cell.order_stopping,
+        ];
+        let is_new = own.iter().zip(counts).any(|(own, count)| **own != count);
+        own.into_iter().zip(counts).for_each(|(own, count)| *own = count);
+        // What it waited for may have been an edge that is no more.
+        if is_new {
+            self.look_at(unit);
+        }
     }
 }
 

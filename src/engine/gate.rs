@@ -107,11 +107,14 @@ impl Engine {
         gate: Gate,
         (tests, stops): (Vec<UnitId>, Vec<UnitId>),
     ) {
-        let all: BTreeSet<UnitId> = tests.iter().chain(&stops).copied().collect();
+        let mut all: BTreeSet<UnitId> = tests.iter().chain(&stops).copied().collect();
+        if let Wish::Sync { sync } = &wish {
+            all.extend(sync.units());
+        }
         let scope: Vec<UnitId> = all.into_iter().collect();
         self.tally.work += scope.len() as u64;
         for unit in &scope {
-            self.claims.insert(*unit, id);
+            self.claims.entry(*unit).or_insert(id);
         }
         let runs = |unit: &UnitId| {
             let definition = wish.definition(*unit).or_else(|| self.cell(*unit).unit());
@@ -349,8 +352,12 @@ impl Engine {
         if verdict == Renders::Restore && self.syncing == Some(id) {
             self.syncing = None;
         }
-        for unit in &gated.scope {
-            self.claims.remove(unit);
+        // A sync keeps its units until its definitions hold: what began before would go by the old ones.
+        let is_sync = self.syncing == Some(id);
+        for unit in gated.scope.iter().filter(|_| !is_sync) {
+            if self.claims.get(unit) == Some(&id) {
+                self.claims.remove(unit);
+            }
         }
         for unit in gated.rendered.iter().copied() {
             self.do_this(Effect::SettleRenders { unit, verdict });
@@ -424,8 +431,9 @@ impl Engine {
         to_stop: &[UnitId],
         request: impl FnOnce() -> Request,
     ) -> bool {
+        let is_gated = |id: &&RequestId| self.gated(**id).is_some();
         let claimers: BTreeSet<RequestId> =
-            to_stop.iter().filter_map(|unit| self.claims.get(unit)).copied().collect();
+            to_stop.iter().filter_map(|unit| self.claims.get(unit)).filter(is_gated).copied().collect();
         if claimers.is_empty() {
             return false;
         }
@@ -474,6 +482,10 @@ impl Engine {
 
     pub(super) fn tell(&mut self, id: RequestId, progress: Progress) {
         let id = self.outer(id);
+        // The turn of a roll that was answered goes on in silence: nobody outside knows its number.
+        if self.is_inner(id) {
+            return;
+        }
         self.do_this(Effect::Progress { id, progress });
     }
 

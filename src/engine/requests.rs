@@ -71,7 +71,7 @@ impl Engine {
     }
 
     /// A boot is answered like any other wish: by the first of its units that already has failed.
-    fn fail_what_cannot(&mut self, id: RequestId) {
+    pub(super) fn fail_what_cannot(&mut self, id: RequestId) {
         let Some(transaction) = self.transactions.get(&id) else { return };
         let denied = |unit: &&UnitId| self.cell(**unit).is_dead() || self.cell(**unit).wanted == Wanted::Down;
         let Some(unit) = transaction.to_start.iter().find(denied).copied() else { return };
@@ -87,7 +87,8 @@ impl Engine {
             if cell.unit().is_none() || matches!(cell.failure.as_deref(), Some(Failure::Load(_))) {
                 continue;
             }
-            if !cell.is_live() {
+            // What a sync has taken down comes up by its new definition, which may be in another's way.
+            if !cell.is_live() || cell.state == State::Stopped {
                 let mut conflicts = self.graph.conflicts(unit).iter();
                 if let Some(with) = conflicts.find(|other| self.is_in_the_way(**other)).copied() {
                     self.transition(unit, Input::Deny(Failure::Conflict(with)));
@@ -166,6 +167,7 @@ impl Engine {
             self.refresh(unit);
             self.look_at(unit);
         }
+        self.leave_down(&to_stop, id);
         self.begin_transaction(id, Transaction { to_stop, ..Transaction::new(Wanted::Down, Step::Stopping) });
     }
 

@@ -34,6 +34,14 @@ pub(super) struct Roll {
     abandoned: bool,
 }
 
+impl Roll {
+    /// A unit is no more.
+    pub(super) fn forget(&mut self, unit: UnitId) {
+        self.done.retain(|other| *other != unit);
+        self.left.retain(|other| *other != unit);
+    }
+}
+
 impl Engine {
     /// Takes up a rolling restart: all are tested before the first is touched.
     pub(super) fn roll(&mut self, id: RequestId, units: &[UnitId], gate: Gate) -> Option<Outcome> {
@@ -132,6 +140,11 @@ impl Engine {
     /// Under which number a request is known outside.
     pub(super) fn outer(&self, id: RequestId) -> RequestId {
         self.inner.get(&id).copied().unwrap_or(id)
+    }
+
+    /// Is this a number that a roll gave?
+    pub(super) fn is_inner(&self, id: RequestId) -> bool {
+        id.0 >= u64::MAX - self.n_inner
     }
 
     /// Nobody waits for a roll any longer: no further unit has its turn. True when it is one.

@@ -54,6 +54,11 @@ struct SyncScope {
 }
 
 impl Sync {
+    /// Units that nobody else may begin with until all of it holds.
+    pub(super) fn units(&self) -> impl Iterator<Item = UnitId> {
+        self.difference.units().chain(self.places.iter().copied())
+    }
+
     /// By which definition a unit is tested and started, where it is another one than it has.
     pub(super) fn definition(&self, unit: UnitId) -> Option<&Rc<Unit>> {
         let mut added = self.places.iter().zip(&self.difference.added);
@@ -67,7 +72,7 @@ impl Engine {
     pub(super) fn sync(&mut self, id: RequestId, definitions: Definitions, gate: Gate) -> Option<Outcome> {
         let sync = self.compare(definitions);
         let scope = self.sync_scope(&sync);
-        if let Some(refusal) = self.refuses_sync(&scope) {
+        if let Some(refusal) = self.refuses_sync(&sync, &scope) {
             return Some(Outcome::Refused(refusal));
         }
         if sync.difference.is_empty() && scope.named.is_empty() {
@@ -84,7 +89,7 @@ impl Engine {
     pub(super) fn plan_sync(&self, definitions: &Definitions, gate: Gate) -> Result<Plan, Refusal> {
         let sync = self.compare(definitions.clone());
         let scope = self.sync_scope(&sync);
-        self.refuses_sync(&scope).map_or(Ok(()), Err)?;
+        self.refuses_sync(&sync, &scope).map_or(Ok(()), Err)?;
         let named = |unit: &UnitId| match sync.definition(*unit) {
             Some(new) => Some(new.name.clone()),
             None => self.unit_name(*unit),
@@ -110,18 +115,24 @@ impl Engine {
         Sync { difference, boot: definitions.boot, places }
     }
 
-    fn refuses_sync(&self, scope: &SyncScope) -> Option<Refusal> {
+    /// What another request has begun with must not change under it.
+    fn refuses_sync(&self, sync: &Sync, scope: &SyncScope) -> Option<Refusal> {
         if self.syncing.is_some() {
             return Some(Refusal::SyncRunning);
         }
-        self.busy(scope.stops.iter().chain(&scope.starts).copied())
+        self.busy(scope.stops.iter().chain(&scope.starts).copied().chain(sync.difference.units()))
     }
 
     fn sync_scope(&self, sync: &Sync) -> SyncScope {
         let Sync { difference, boot, places } = sync;
         let removed: BTreeSet<UnitId> = difference.removed.iter().copied().collect();
         let changed = || difference.replaced.iter().map(|(unit, _)| *unit);
-        let runs = |unit: &UnitId| !self.cell(*unit).standing.down;
+        // What another restart holds down comes up by itself as soon as that lets go.
+        let is_held = |unit: &UnitId| {
+            let cell = self.cell(*unit);
+            cell.state == State::Stopped && cell.wanted == Wanted::Up
+        };
+        let runs = |unit: &UnitId| !self.cell(*unit).standing.down || is_held(unit);
         let mut stops: Vec<UnitId> = removed.iter().copied().chain(changed()).filter(runs).collect();
         self.follow_dependents_in(&self.graph_with(&difference.at_first()), &mut stops);
 
@@ -183,6 +194,9 @@ impl Engine {
             self.tell(id, Progress::Phase(TransactionPhase::Stopping));
         }
         let removed: BTreeSet<UnitId> = sync.difference.removed.iter().copied().collect();
+        for unit in &removed {
+            self.displace(*unit, Wanted::Down, id);
+        }
         for unit in stops.iter().copied() {
             self.displace(unit, if removed.contains(&unit) { Wanted::Down } else { Wanted::Up }, id);
             let cell = self.cell_mut(unit);
@@ -207,12 +221,28 @@ impl Engine {
     pub(super) fn finish_sync(&mut self, id: RequestId, sync: &Sync, named: &[UnitId]) -> Vec<UnitId> {
         self.exchange(sync.difference.at_last());
         self.syncing = None;
+        self.claims.retain(|_, by| *by != id);
         let scope = self.start_scope(named);
         self.wish_up(id, &scope, named, Reason::Start);
         for unit in &scope.hard {
             self.cell_mut(*unit).requests.push((id, Step::Starting));
         }
         scope.hard
+    }
+
+    /// Units are stopped while a sync is at its stops: it brings up nothing that would bring them up again.
+    pub(super) fn leave_down(&mut self, stopped: &[UnitId], by: RequestId) {
+        let Some(id) = self.syncing else { return };
+        let Some((_, named)) = self.transactions.get(&id).and_then(|t| t.sync.as_ref()) else { return };
+        let stays = |unit: &UnitId| !self.start_scope(&[*unit]).units().any(|unit| stopped.contains(&unit));
+        let (n_named, named) = (named.len(), named.iter().copied().filter(stays).collect::<Vec<_>>());
+        let is_less = named.len() < n_named;
+        if let Some((_, old)) = self.transactions.get_mut(&id).and_then(|t| t.sync.as_mut()) {
+            *old = named;
+        }
+        if is_less {
+            self.conclude(id, Outcome::Replaced { by });
+        }
     }
 
     /// New definitions are about to hold: nothing may be added to the old ones.

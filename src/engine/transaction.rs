@@ -174,6 +174,7 @@ impl Engine {
         let (answer, to_stop, tested) =
             (transaction.answer, transaction.to_stop.clone(), transaction.tested.clone());
         let sync = transaction.sync.take();
+        let is_sync = sync.is_some();
         self.tell(id, Progress::Phase(TransactionPhase::Starting));
         if let Some((sync, named)) = sync {
             let to_start = self.finish_sync(id, &sync, &named);
@@ -193,6 +194,9 @@ impl Engine {
         match answer {
             Answer::Given => self.leave(id),
             Answer::Owed => self.count_missing(id),
+        }
+        if is_sync {
+            self.fail_what_cannot(id);
         }
     }
 

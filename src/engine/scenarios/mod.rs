@@ -16,6 +16,7 @@ mod restarts;
 mod roll;
 mod shutdown;
 mod sync;
+mod sync_beside;
 mod up;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,78 @@
+//! A sync beside other requests: what they hold is theirs, and nobody learns of a unit that is no more.
+
+use super::*;
+use crate::engine::fixture::service;
+
+#[test]
+fn a_stop_that_waits_for_an_edge_goes_on_when_a_sync_drops_it() {
+    let mut stage = stage(vec![service("web").needs("db"), service("db")]);
+    stage.boot("web db");
+    assert_eq!(stage.cascade("db"), ["SIGTERM web"]);
+    let orders = stage.sync(vec![service("web"), service("db")]);
+    assert!(orders.contains(&"SIGTERM db".to_owned()), "{orders:?}");
+}
+
+#[test]
+fn a_sync_that_brings_what_conflicts_with_a_unit_that_is_up_is_answered() {
+    let mut stage = stage(vec![service("a")]);
+    stage.boot("a");
+    let orders = stage.sync(vec![service("a"), service("b").conflicts("a")]);
+    assert!(orders.iter().any(|order| order.starts_with("reply 2 failed: b")), "{orders:?}");
+    assert_eq!((stage.phase("a"), stage.phase("b")), (Phase::Ready, Phase::Failed));
+}
+
+#[test]
+fn nobody_begins_with_a_unit_of_a_sync_before_its_definitions_hold() {
+    let mut stage = stage(vec![service("a"), service("b")]);
+    stage.boot("a b");
+    stage.sync(vec![service("a").renewed()]);
+    let orders = stage.restart("a");
+    assert!(orders.iter().any(|order| order.starts_with("reply 3 refused")), "{orders:?}");
+    stage.dies("a");
+    stage.dies("b");
+    assert!(stage.restart("a").contains(&"SIGTERM a".to_owned()));
+}
+
+#[test]
+fn a_sync_changes_nothing_under_a_request_that_has_begun_with_it() {
+    let mut stage = Stage::up(vec![service("a").pre_stop("drain")], "a");
+    stage.restart("a");
+    let orders = stage.sync(vec![service("a").pre_stop("flush")]);
+    assert!(orders.iter().any(|order| order.starts_with("reply 3 refused")), "{orders:?}");
+}
+
+#[test]
+fn a_stop_is_not_taken_back_by_a_sync_that_was_on_its_way_before_it() {
+    let mut stage = stage(vec![service("a"), service("b")]);
+    stage.boot("a b");
+    stage.sync(vec![service("a").renewed(), service("b").renewed()]);
+    let orders = stage.stop("b");
+    assert!(orders.iter().any(|order| order.starts_with("reply 2 replaced")), "{orders:?}");
+    stage.dies("b");
+    stage.dies("a");
+    assert_eq!((stage.phase("a"), stage.phase("b")), (Phase::Ready, Phase::Stopped));
+}
+
+#[test]
+fn a_unit_that_a_restart_holds_down_does_not_come_up_after_a_sync_removed_it() {
+    let mut stage = stage(vec![service("web").needs("db"), service("db")]);
+    stage.boot("web db");
+    stage.restart("db");
+    stage.dies("web");
+    stage.sync(vec![service("db")]);
+    let orders = stage.dies("db");
+    assert!(!orders.iter().any(|order| order.contains("web")), "{orders:?}");
+    assert_eq!((stage.phase("db"), stage.engine.find("web")), (Phase::Ready, None));
+}
+
+#[test]
+fn a_roll_passes_over_a_unit_that_a_sync_removed() {
+    let mut stage = stage(vec![service("a"), service("b")]);
+    stage.boot("a b");
+    stage.roll("a b");
+    stage.sync(vec![service("a")]);
+    stage.dies("b");
+    let orders = stage.dies("a");
+    assert_eq!(orders.last().map(String::as_str), Some("reply 2 done"));
+    assert_eq!(stage.phase("a"), Phase::Ready);
+}
