@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::model::unit::{
-    ConfigTest, Entry, Hook, Hooks, Kill, Kind, LogTarget, Occasions, OnFailure, OnPreStopFailure, PreStop,
-    Process, Program, Readiness, Ready, Reload, ReloadBy, Render, Require, Restart, RestartOn, Stop,
-    StopStep, Unit, Until,
+    ConfigTest, Entry, Hook, Hooks, Kill, Kind, Occasions, OnFailure, OnPreStopFailure, PreStop, Process,
+    Program, Readiness, Ready, Reload, ReloadBy, Render, Require, Restart, RestartOn, Stop, StopStep, Unit,
+    Until,
 };
 use crate::model::{Command, Number, Signal, Text, UnitName};
 
@@ -287,7 +287,7 @@ impl Draft {
             configtest: self.configtest.map(Rc::new),
             reload: self.reload.map(Rc::new),
             renders: self.renders.into(),
-            log: LogTarget::Default,
+            log: Rc::default(),
         });
         let kind = match self.form {
             Form::Target | Form::Broken => Kind::Target,

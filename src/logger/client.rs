@@ -6,25 +6,26 @@
 //!   its death ──▶ logger_died() ──▶ needs_logger() again, after a delay; the next one gets every pipe
 //! ```
 //!
-//! Nothing here waits, and nothing grows with what services write. Where a unit's target is `null` or
-//! `inherit` there is no pipe, unless its readiness is a line of its output: then there is one all the
-//! same, whose lines the logger looks at and shows nowhere (`null`) or as they came (`inherit`). Such a unit
-//! gets a new pipe with each start, so that a line of the run before is never taken for one of this.
+//! Nothing here waits, and nothing grows with what services write. How the pipes of a unit are made stands in
+//! `client/pipes.rs`.
+
+mod pipes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::console::{Sink, Stream, surface_of};
-use super::lines::Ending;
+use super::console::{Sink, surface_of};
 use super::link::Link;
-use super::protocol::{Answer, Attachment, Batch, MAX_ENDED, Order, Style};
+use super::protocol::{Answer, Beginning, MAX_ENDED, Order, Stream};
+use super::route::{Purpose, Route};
 use super::tails::Tails;
 use super::{OWN_NAME, Slot, render};
-use crate::model::unit::{LogTarget, Readiness as Ready};
+use crate::model::log::{Log, LogFormat};
 use crate::model::{Moment, Pid, UnitName};
 use crate::sys::poll::{Poller, Readiness};
 
@@ -53,6 +54,19 @@ pub enum LogEvent {
     Flushed(Slot),
 }
 
+/// What is the same for the output of all units.
+#[derive(Clone, Debug, Default)]
+pub struct Usual {
+    /// What holds where a unit does not say otherwise.
+    pub log: Log,
+    /// Where log files are.
+    pub directory: PathBuf,
+    /// The group of log files.
+    pub group: Option<u32>,
+    /// How often it has changed: pipes that are older are replaced.
+    pub(super) generation: u32,
+}
+
 /// Where a process's output goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Outputs<'a> {
@@ -71,22 +85,6 @@ pub struct Parts<'a> {
     pub tails: Option<BorrowedFd<'a>>,
 }
 
-/// Both ends of a unit's pipe.
-#[derive(Debug)]
-struct Pipe {
-    read: OwnedFd,
-    write: OwnedFd,
-    style: Style,
-    handover: Handover,
-}
-
-/// Has the logger the read end?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Handover {
-    Waiting,
-    Done,
-}
-
 /// A line that is waited for.
 #[derive(Debug)]
 struct Watch {
@@ -98,10 +96,9 @@ struct Watch {
 #[derive(Debug)]
 pub struct LogPipes {
     names: Vec<UnitName>,
-    /// What [`LogTarget::Default`] stands for.
-    usual: LogTarget,
+    usual: Usual,
     width: u8,
-    pipes: Vec<Option<Pipe>>,
+    pipes: Vec<Option<pipes::Pipe>>,
     waiting: Vec<Slot>,
     watches: BTreeMap<Slot, Watch>,
     next_serial: u32,
@@ -115,6 +112,7 @@ pub struct LogPipes {
     null: Option<File>,
     own: (io::Stdout, io::Stderr),
     fallback: Option<Sink>,
+    kernel: Option<Sink>,
     end: End,
 }
 
@@ -127,9 +125,9 @@ enum End {
 }
 
 impl LogPipes {
-    /// No pipes yet. `names` are those of the units, in the engine's order; `usual` is where the output of those goes
-    /// that do not say so; `class` is the class of the one descriptor that is waited on here.
-    pub fn new(names: Vec<UnitName>, usual: LogTarget, class: u8) -> LogPipes {
+    /// No pipes yet. `names` are those of the units, in the engine's order; `usual` is what holds for those that
+    /// do not say so; `class` is the class of the one descriptor that is waited on here.
+    pub fn new(names: Vec<UnitName>, usual: Usual, class: u8) -> LogPipes {
         let longest = names.iter().map(|name| name.as_str().len()).max().unwrap_or(0);
         let width = longest.max(OWN_NAME.len()).min(render::MAX_WIDTH);
         LogPipes {
@@ -148,97 +146,26 @@ impl LogPipes {
             null: File::options().read(true).write(true).open("/dev/null").ok(),
             own: (io::stdout(), io::stderr()),
             fallback: None,
+            kernel: None,
             end: End::NotYet,
             names,
         }
     }
 
-    /// Where the output goes from now on of units that start and do not say so themselves.
-    pub fn set_usual(&mut self, usual: LogTarget) {
-        self.usual = usual;
-    }
-
-    /// Makes sure that a slot is this unit's: a sync gives the slots of those that went to those that came.
-    pub fn know(&mut self, slot: Slot, name: &UnitName) {
-        let index = slot.0 as usize;
-        if self.names.get(index) == Some(name) {
-            return;
-        }
-        while self.names.len() <= index {
-            self.names.push(name.clone());
-            self.pipes.push(None);
-            // Without room its last lines are not kept; the pipe works all the same.
-            let _ = self.tails.as_ref().map(|tails| tails.make_room(self.names.len()));
-        }
-        self.forget(slot);
-        if let Some(place) = self.names.get_mut(index) {
-            place.clone_from(name);
+    /// What holds from now on for units that start and do not say so themselves. Where files are stays as it is.
+    pub fn set_usual(&mut self, log: Log) {
+        if self.usual.log != log {
+            self.usual.log = log;
+            self.usual.generation = self.usual.generation.wrapping_add(1);
         }
     }
 
-    /// The unit is no more: its pipe is closed, and the logger's end with it once that is read out.
-    pub fn forget(&mut self, slot: Slot) {
-        self.unwatch(slot);
-        self.waiting.retain(|waiting| *waiting != slot);
-        self.ended.retain(|ended| *ended != slot);
-        if let Some(place) = self.pipes.get_mut(slot.0 as usize) {
-            *place = None;
-        }
-        let _ = self.tails.as_ref().map(|tails| tails.clear(slot)); // What cannot be cleared was a line of another.
-    }
-
-    /// Where the output of a unit's process goes. For its main process `ready` is its `[ready]`, and a line that
-    /// it waits for is waited for from here on; for hooks and probes it is `None`. Call [`LogPipes::flush`] after
-    /// a round of starts. The error is that of `pipe(2)`: `EMFILE`, `ENFILE`.
-    pub fn outputs_for(
-        &mut self,
-        slot: Slot,
-        target: LogTarget,
-        ready: Option<&Ready>,
-    ) -> io::Result<Outputs<'_>> {
-        let pattern = match ready {
-            Some(Ready::Log(pattern)) => Some(Rc::from(pattern.as_str())),
-            Some(_) | None => None,
-        };
-        let target = if target == LogTarget::Default { self.usual } else { target };
-        let style = match target {
-            LogTarget::Default | LogTarget::Console => Some(Style::Prefixed),
-            LogTarget::Inherit => pattern.as_ref().map(|_| Style::Plain),
-            LogTarget::Null if pattern.is_some() || self.null.is_none() => Some(Style::Silent),
-            LogTarget::Null => None,
-        };
-        if let Some(style) = style {
-            return self.piped(slot, style, pattern);
-        }
-        match (target, &self.null) {
-            (LogTarget::Null, Some(null)) => Ok(Outputs { stdout: null.as_fd(), stderr: null.as_fd() }),
-            _ => Ok(Outputs { stdout: self.own.0.as_fd(), stderr: self.own.1.as_fd() }),
-        }
-    }
-
-    fn piped(&mut self, slot: Slot, style: Style, pattern: Option<Rc<str>>) -> io::Result<Outputs<'_>> {
-        let missing = || io::Error::from_raw_os_error(libc::EBADF);
-        let index = slot.0 as usize;
-        let handed_over = match self.pipes.get(index).ok_or_else(missing)? {
-            Some(pipe) => pipe.handover == Handover::Done,
-            None => false,
-        };
-        let is_new = self.pipes.get(index).is_some_and(Option::is_none);
-        // A pipe that nobody reads yet is kept: replacing it would lose what is in it.
-        if is_new || (pattern.is_some() && handed_over) {
-            let (read, write) = io::pipe()?;
-            let pipe = Pipe { read: read.into(), write: write.into(), style, handover: Handover::Waiting };
-            if let Some(place) = self.pipes.get_mut(index) {
-                *place = Some(pipe);
-            }
-            self.waiting.push(slot);
-        }
-        if let Some(pattern) = pattern {
-            self.next_serial = self.next_serial.wrapping_add(1);
-            self.watches.insert(slot, Watch { serial: self.next_serial, pattern });
-        }
-        let pipe = self.pipes.get(index).and_then(Option::as_ref).ok_or_else(missing)?;
-        Ok(Outputs { stdout: pipe.write.as_fd(), stderr: pipe.write.as_fd() })
+    /// What is said while there is no logger goes to the kernel's log, where there is one: on a machine of its own nobody
+    /// may be reading standard error.
+    #[doc(alias = "kmsg")]
+    pub fn use_kernel_log(&mut self) {
+        let path = "/dev/kmsg";
+        self.kernel = File::options().write(true).open(path).ok().map(|file| Sink::of(file, path));
     }
 
     /// No line of this unit is waited for any more.
@@ -301,11 +228,16 @@ impl LogPipes {
         if listens && self.link.send(&Order::Say(said).encode(), &[], now) {
             return;
         }
+        if let Some(kernel) = &mut self.kernel {
+            // A write is a record there; 6 is "informational", 3 << 3 a daemon's.
+            said.lines().for_each(|line| drop(kernel.write(format!("<30>{OWN_NAME}: {line}\n").as_bytes())));
+            return;
+        }
         let sink = self.fallback.get_or_insert_with(|| Sink::open(Stream::Error));
-        let (surface, name) = (surface_of(sink), (OWN_NAME, 0));
+        let surface = surface_of(sink);
         let mut lines = Vec::new();
         for line in said.lines() {
-            render::line(&mut lines, surface, Style::Prefixed, name, line.as_bytes(), Ending::Whole);
+            render::line(&mut lines, surface, LogFormat::Prefix, 0, &super::own_record("", line));
         }
         let _ = sink.write(&lines); // There is nowhere left to say that it failed.
     }
@@ -378,11 +310,18 @@ impl LogPipes {
     pub fn attached(&mut self, pid: Pid, poller: &Poller, now: Moment) -> io::Result<()> {
         self.link.attached(pid, poller, now)?;
         self.orders.clear();
-        let _fits = self.link.send(&Order::Begin { width: self.width }.encode(), &[], now); // It is empty.
+        let usual = &self.usual;
+        let begin = Order::Begin(Beginning {
+            width: self.width,
+            own: Route::of(&usual.log, Purpose::Log),
+            group: usual.group,
+            directory: usual.directory.to_str().unwrap_or_default(),
+        });
+        let _fits = self.link.send(&begin.encode(), &[], now); // It is empty.
         self.waiting.clear();
         for (index, pipe) in self.pipes.iter_mut().enumerate() {
             if let Some(pipe) = pipe {
-                pipe.handover = Handover::Waiting;
+                pipe.handover = pipes::Handover::Waiting;
                 self.waiting.push(Slot(u32::try_from(index).unwrap_or(u32::MAX)));
             }
         }
@@ -413,6 +352,20 @@ impl LogPipes {
         self.link.died(poller, now);
     }
 
+    /// The logger is to make place for another, as after an upgrade: it writes out what it has read, leaves the lines that
+    /// have only begun to the next one, and ends. Nothing is lost and nothing written twice.
+    pub fn retire(&mut self) {
+        self.order(&Order::Retire);
+    }
+
+    /// A process of this unit runs. Told only where lines name it.
+    pub fn runs(&mut self, slot: Slot, pid: Pid) {
+        let names_it = self.pipe(slot).is_some_and(|pipe| pipe.format(&self.usual) == LogFormat::Json);
+        if names_it {
+            self.order(&Order::Runs(slot, pid));
+        }
+    }
+
     /// Everything else is over: the logger reads what is left, writes it out and ends. Then, or after
     /// [`FINISH_LIMIT`], sexton can end too. If the logger was killed meanwhile (by a KILL to everybody), start it
     /// once more before: it finds all in the pipes.
@@ -428,49 +381,13 @@ impl LogPipes {
         self.pipes.iter().any(Option::is_some)
     }
 
-    fn pipe(&self, slot: Slot) -> Option<&Pipe> {
+    fn pipe(&self, slot: Slot) -> Option<&pipes::Pipe> {
         self.pipes.get(slot.0 as usize).and_then(Option::as_ref)
     }
 
     fn order(&mut self, order: &Order<'_>) {
         if self.orders.len() < MAX_ORDERS {
             self.orders.push_back(order.encode());
-        }
-    }
-
-    /// Sends the read ends that wait, as many in a message as it takes.
-    fn hand_over(&mut self, now: Moment) {
-        while !self.waiting.is_empty() {
-            let mut batch = Batch::new();
-            let mut fds = Vec::new();
-            let mut taken = 0;
-            for slot in &self.waiting {
-                let (index, name) = (slot.0 as usize, self.names.get(slot.0 as usize));
-                let pipe = self.pipes.get(index).and_then(Option::as_ref);
-                if let (Some(pipe), Some(name)) = (pipe, name) {
-                    let watch = self.watches.get(slot);
-                    let entry = Attachment {
-                        slot: *slot,
-                        serial: watch.map_or(0, |watch| watch.serial),
-                        style: pipe.style,
-                        name: name.as_str(),
-                        pattern: watch.map_or("", |watch| &watch.pattern),
-                    };
-                    if !batch.add(&entry) {
-                        break;
-                    }
-                    fds.push(pipe.read.as_fd());
-                }
-                taken += 1;
-            }
-            if !batch.is_empty() && !self.link.send(batch.bytes(), &fds, now) {
-                return;
-            }
-            for slot in self.waiting.drain(..taken) {
-                if let Some(Some(pipe)) = self.pipes.get_mut(slot.0 as usize) {
-                    pipe.handover = Handover::Done;
-                }
-            }
         }
     }
 

@@ -19,25 +19,22 @@ use std::time::Duration;
 
 use nix::sys::socket::MsgFlags;
 
-use super::lines::Ending;
-use super::protocol::Style;
+use super::protocol::Stream;
+use super::record::Record;
 use super::render::{self, Surface};
 use crate::model::Moment;
+use crate::model::log::LogFormat;
+use crate::sys::clock;
 use crate::sys::poll::{Interest, Poller, Token};
 
 /// What may wait for a console that is slow: some thousand lines, and little beside what a service uses.
 const MAX_WAITING: usize = 256 * 1024;
+/// How much is written at once where much comes at once.
+const FLUSH_AT: usize = 64 * 1024;
 /// How long a console that failed (its reader is gone, its terminal hung up) is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 /// As much as a pipe that has room for anything takes without waiting (`PIPE_BUF`).
 const ASKED_CHUNK: usize = 4096;
-
-/// A standard stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stream {
-    Output,
-    Error,
-}
 
 /// A descriptor that can be written without waiting.
 #[derive(Debug)]
@@ -141,6 +138,7 @@ pub(super) struct Console {
     sink: Sink,
     surface: Surface,
     width: usize,
+    own_format: LogFormat,
     waiting: Vec<u8>,
     written: usize,
     dropped: u64,
@@ -149,12 +147,14 @@ pub(super) struct Console {
 
 impl Console {
     pub(super) fn new(sink: Sink, surface: Surface) -> Console {
-        Console { sink, surface, width: 0, waiting: Vec::new(), written: 0, dropped: 0, flow: Flow::Open }
+        let own_format = LogFormat::Prefix;
+        let (waiting, written, dropped) = (Vec::new(), 0, 0);
+        Console { sink, surface, width: 0, own_format, waiting, written, dropped, flow: Flow::Open }
     }
 
-    /// How wide the column of names is.
-    pub(super) fn set_width(&mut self, width: u8) {
-        self.width = usize::from(width).min(render::MAX_WIDTH);
+    /// How wide the column of names is, and what form sexton's own lines have.
+    pub(super) fn begin(&mut self, width: u8, own_format: LogFormat) {
+        (self.width, self.own_format) = (usize::from(width).min(render::MAX_WIDTH), own_format);
     }
 
     pub(super) fn flow(&self) -> Flow {
@@ -171,20 +171,31 @@ impl Console {
 
     /// Adds a line, or counts it as dropped where too much waits already. Once one was dropped all are, until
     /// the console has caught up by half: a gap with its number says more than a line here and there.
-    pub(super) fn line(&mut self, style: Style, name: &str, text: &[u8], ending: Ending) {
-        if style == Style::Silent {
-            return;
-        }
+    pub(super) fn line(&mut self, format: LogFormat, record: &Record<'_>) {
         if self.dropped > 0 {
             self.dropped += 1;
             return;
         }
-        let before = self.waiting.len();
-        render::line(&mut self.waiting, self.surface, style, (name, self.width), text, ending);
+        let mut before = self.waiting.len();
+        render::line(&mut self.waiting, self.surface, format, self.width, record);
+        if self.waiting.len() - self.written > FLUSH_AT {
+            // Who reads as fast as it is written loses nothing, however much comes at once.
+            let whole = self.waiting.len();
+            if self.flow == Flow::Open {
+                self.write_out(clock::now());
+            }
+            before = before.saturating_sub(whole - self.waiting.len());
+        }
         if self.waiting.len() - self.written > MAX_WAITING {
             self.waiting.truncate(before);
             self.dropped = 1;
         }
+    }
+
+    /// What waits to be written.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> &str {
+        std::str::from_utf8(&self.waiting).unwrap_or("?")
     }
 
     /// Writes what waits, as far as the console takes it.
@@ -214,6 +225,12 @@ impl Console {
         }
     }
 
+    /// A line of sexton itself.
+    fn own_line(&mut self, text: &str) {
+        let record = super::own_record("", text);
+        render::line(&mut self.waiting, self.surface, self.own_format, self.width, &record);
+    }
+
     /// Once half of what may wait is gone, says how many lines are missing here.
     fn report_dropped(&mut self) {
         if self.dropped == 0 || self.waiting.len() - self.written > MAX_WAITING / 2 {
@@ -222,7 +239,7 @@ impl Console {
         let lines = if self.dropped == 1 { "line" } else { "lines" };
         let text = format!("{} {lines} dropped: the console did not keep up", self.dropped);
         self.dropped = 0;
-        self.line(Style::Prefixed, super::OWN_NAME, text.as_bytes(), Ending::Whole);
+        self.own_line(&text);
     }
 
     /// Gives the room of what was written back.
@@ -249,6 +266,7 @@ pub(super) fn surface_of(sink: &Sink) -> Surface {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logger::lines::Ending;
     use std::io::{PipeReader, Read};
     use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -262,9 +280,13 @@ mod tests {
         (reader, Console::new(sink_of(writer.into()), Surface::Plain))
     }
 
+    fn record<'a>(unit: &'a str, text: &'a [u8]) -> Record<'a> {
+        Record { time: "now", unit, pid: None, stream: "stdout", text, ending: Ending::Whole }
+    }
+
     fn fill(console: &mut Console, lines: usize) {
         for n in 0..lines {
-            console.line(Style::Plain, "", format!("{n:099}").as_bytes(), Ending::Whole);
+            console.line(LogFormat::Raw, &record("", format!("{n:099}").as_bytes()));
             console.write_out(Moment::from_nanos(0));
         }
     }
@@ -301,7 +323,7 @@ mod tests {
     fn a_console_whose_reader_is_gone_is_left_alone_for_a_second() {
         let (reader, mut console) = piped();
         drop(reader);
-        console.line(Style::Plain, "", b"x", Ending::Whole);
+        console.line(LogFormat::Raw, &record("", b"x"));
         console.write_out(Moment::from_nanos(5));
         assert_eq!(console.flow(), Flow::Failed(Moment::from_nanos(5) + RETRY));
         console.write_out(Moment::from_nanos(6));
@@ -354,7 +376,7 @@ mod tests {
         let surface = surface_of(&sink);
         assert_ne!(surface, Surface::Plain);
         let mut console = Console::new(sink, Surface::Terminal);
-        console.line(Style::Prefixed, "web", b"\x1b]0;title\x07 hi", Ending::Whole);
+        console.line(LogFormat::Prefix, &record("web", b"\x1b]0;title\x07 hi"));
         console.write_out(Moment::from_nanos(0));
         let mut shown = [0; 200];
         let count = File::from(terminal.master).read(&mut shown).unwrap();

@@ -11,13 +11,20 @@
 
 pub mod client;
 mod console;
+pub mod file;
 mod lines;
 mod link;
+mod memory;
+mod outlet;
 mod process;
 mod protocol;
 #[cfg(test)]
 pub(crate) mod random;
+mod record;
 mod render;
+mod route;
+mod source;
+mod stamp;
 mod tails;
 #[cfg(test)]
 mod tests;
@@ -26,10 +33,18 @@ use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 
+use crate::model::Signal;
+use crate::sys::signals::SignalFd;
 use crate::sys::{limits, signals};
 
 /// As what sexton's own messages stand on the console.
 const OWN_NAME: &str = "sexton";
+
+/// A line of sexton itself, as a record.
+fn own_record<'a>(time: &'a str, text: &'a str) -> record::Record<'a> {
+    let (stream, ending) = (protocol::Stream::Error.as_str(), lines::Ending::Whole);
+    record::Record { time, unit: OWN_NAME, pid: None, stream, text: text.as_bytes(), ending }
+}
 
 /// A unit's place in the logger's tables: the same number as its place in the engine's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,13 +56,14 @@ pub struct Slot(pub u32);
 pub fn main(control: OwnedFd, tails: Option<OwnedFd>) -> u8 {
     // Without either it works as well, until a signal comes or there are more pipes than descriptors.
     let _ = (signals::block_all(), limits::raise_descriptors());
-    let sink = console::Sink::open(console::Stream::Output);
+    let sink = console::Sink::open(protocol::Stream::Output);
     let surface = console::surface_of(&sink);
     let console = console::Console::new(sink, surface);
-    let tails = tails.map(|fd| tails::Tails::new(File::from(fd)));
+    let memory = tails.map(|fd| memory::Memory::new(File::from(fd)));
+    let signals = SignalFd::of(&[Signal::HUP]).ok(); // Without it only PID 1 can retire it.
     // A thousand pipes are not closed one by one: they go with the process. Only the line to PID 1 is, when this
     // returns, for that is how PID 1 learns that all is written.
-    let logger = process::Logger::new(control.as_fd(), tails, console).map(ManuallyDrop::new);
+    let logger = process::Logger::new(control.as_fd(), signals, memory, console).map(ManuallyDrop::new);
     let ended = logger.and_then(|mut logger| logger.run());
     u8::from(ended.is_err())
 }

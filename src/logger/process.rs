@@ -1,39 +1,47 @@
-//! The loop of the logger process: reads every pipe, writes the console and the tails, obeys PID 1.
+//! The loop of the logger process: reads every pipe, writes files, the console and the tails, obeys PID 1.
 //!
 //! ```text
-//!   control ──▶ Begin, Attach, Unwatch, Ended, Flush, Say, Finish
-//!   pipe    ──▶ lines ──┬─▶ pattern ──▶ Matched
-//!                       ├─▶ console
-//!                       └─▶ tail
+//!   control ──▶ Begin, Attach, Runs, Unwatch, Ended, Flush, Say, Retire, Finish      (`orders.rs`)
+//!   pipe    ──▶ source ──┬─▶ tail
+//!                        └─▶ lines ──┬─▶ pattern ──▶ Matched
+//!                                    └─▶ outlet ──▶ console │ files
 //!   console ──▶ room again
+//!   HUP     ──▶ as Retire
 //! ```
 //!
 //! It never waits for the console and never stops to read. When PID 1 is gone, or says so, it reads what is
 //! left, writes what the console takes within a bound, and ends.
 
+mod orders;
+
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use regex_lite::Regex;
-
+use super::OWN_NAME;
+use super::Slot;
 use super::console::{Console, Flow};
+use super::file::Shelf;
 use super::lines::Lines;
-use super::protocol::{Answer, Attachment, MAX_MESSAGE, Order, Style};
-use super::tails::Tails;
-use super::{OWN_NAME, Slot};
+use super::memory::{Left, Memory};
+use super::outlet::{Chunk, Desk, Outlet};
+use super::protocol::{Answer, Stream};
+use super::source::{Progress, Source};
+use super::stamp::Stamps;
+use crate::model::Moment;
+use crate::model::log::LogFormat;
 use crate::sys::clock;
 use crate::sys::handover;
-use crate::sys::poll::{EVENTS_PER_WAIT, Interest, Poller, Readiness, Token};
+use crate::sys::poll::{EVENTS_PER_WAIT, Interest, Poller, Token};
+use crate::sys::signals::SignalFd;
 
 const CONTROL: Token = Token::new(0, 0);
 const CONSOLE: Token = Token::new(1, 0);
+const SIGNALS: Token = Token::new(3, 0);
 const PIPES: u8 = 2;
-/// How many pipes a wait tells of at least when as many are ready: the rest are the other two.
-const PIPES_PER_WAIT: usize = EVENTS_PER_WAIT - 2;
+/// How many pipes a wait tells of at least when as many are ready: the rest are the other three.
+const PIPES_PER_WAIT: usize = EVENTS_PER_WAIT - 3;
 
 /// Read at once from one pipe: as much as a pipe holds, so that each gets its turn.
 const CHUNK: usize = 64 * 1024;
@@ -44,43 +52,36 @@ const MAX_DRAIN: usize = 1 << 20;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Answers that wait for PID 1 to read them. It always reads; the bound is for the day it does not.
 const MAX_ANSWERS: usize = 8192;
-
-/// One pipe of a unit.
-struct Pipe {
-    file: File,
-    slot: Slot,
-    serial: u32,
-    style: Style,
-    name: String,
-    pattern: Option<Regex>,
-    lines: Lines,
-}
-
-/// What a read brought.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    Read(usize),
-    Empty,
-    Ended,
-}
+/// Lines in form that are kept room for, between two chunks.
+const MAX_OUT: usize = 256 * 1024;
 
 /// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
     GoOn,
+    Retire,
     Finish,
 }
 
 /// The logger. Its end of the line to PID 1 is its starter's, who lets go of it when [`Logger::run`] is over.
 pub(super) struct Logger<'a> {
     control: BorrowedFd<'a>,
+    signals: Option<SignalFd>,
     poller: Poller,
-    console: Console,
+    desk: Desk,
     console_watched: bool,
-    tails: Option<Tails>,
-    pipes: Vec<Option<Pipe>>,
-    /// Places in `pipes` that are free again.
+    memory: Option<Memory>,
+    /// What a logger before this one left, until its pipes come.
+    estate: Vec<Left>,
+    sources: Vec<Option<Source>>,
+    /// Places in `sources` that are free again.
     holes: Vec<usize>,
+    outlets: Vec<Outlet>,
+    /// The files of sexton's own messages.
+    own: Option<Outlet>,
+    own_format: LogFormat,
+    shelf: Shelf,
+    stamps: Stamps,
     answers: VecDeque<Answer>,
     buffer: Vec<u8>,
 }
@@ -88,19 +89,30 @@ pub(super) struct Logger<'a> {
 impl<'a> Logger<'a> {
     pub(super) fn new(
         control: BorrowedFd<'a>,
-        tails: Option<Tails>,
+        signals: Option<SignalFd>,
+        memory: Option<Memory>,
         console: Console,
     ) -> io::Result<Logger<'a>> {
         let poller = Poller::new()?;
         poller.add(control, CONTROL, Interest::Read)?;
+        if let Some(signals) = &signals {
+            poller.add(signals.as_fd(), SIGNALS, Interest::Read)?;
+        }
         Ok(Logger {
             control,
+            signals,
             poller,
-            console,
+            desk: Desk { console, out: Vec::new() },
             console_watched: false,
-            tails,
-            pipes: Vec::new(),
+            estate: memory.as_ref().map(Memory::inherit).unwrap_or_default(),
+            memory,
+            sources: Vec::new(),
             holes: Vec::new(),
+            outlets: Vec::new(),
+            own: None,
+            own_format: LogFormat::Prefix,
+            shelf: Shelf::default(),
+            stamps: Stamps::default(),
             answers: VecDeque::new(),
             buffer: vec![0; CHUNK],
         })
@@ -110,123 +122,53 @@ impl<'a> Logger<'a> {
     pub(super) fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
         loop {
-            self.poller.wait(&mut ready, None)?;
+            let timeout = self.say_at().map(|at| at.since(clock::now()));
+            self.poller.wait(&mut ready, timeout)?;
             let mut wish = Wish::GoOn;
             for readiness in &ready {
-                match readiness.token.class() {
-                    PIPES => self.read_pipe(readiness.token.index() as usize),
-                    _ if readiness.token == CONTROL => wish = self.obey(readiness),
+                match readiness.token {
+                    token if token.class() == PIPES => self.read_pipe(token.index() as usize),
+                    CONTROL if wish == Wish::GoOn => wish = self.obey(readiness),
+                    SIGNALS if wish == Wish::GoOn => wish = self.hear(),
                     _ => {}
                 }
             }
+            self.confess(false);
             self.write_console();
-            if wish == Wish::Finish {
-                self.finish();
-                return Ok(());
+            match wish {
+                Wish::GoOn => continue,
+                Wish::Retire => self.retire(),
+                Wish::Finish => self.finish(),
             }
+            return Ok(());
         }
     }
 
-    /// Takes what PID 1 says, message by message.
-    fn obey(&mut self, readiness: &Readiness) -> Wish {
-        self.send_answers();
-        if !readiness.readable {
-            return Wish::GoOn;
-        }
-        let mut message = vec![0; MAX_MESSAGE];
-        loop {
-            match handover::receive_with_fds(self.control, &mut message) {
-                Ok((0, fds)) if fds.is_empty() => return Wish::Finish,
-                Ok((len, fds)) => {
-                    let order = Order::decode(message.get(..len).unwrap_or_default());
-                    if let Some(Order::Finish) = order {
-                        return Wish::Finish;
-                    }
-                    self.carry_out(order, fds);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Wish::GoOn,
-                Err(_) => return Wish::Finish,
-            }
-        }
-    }
-
-    fn carry_out(&mut self, order: Option<Order<'_>>, fds: Vec<OwnedFd>) {
-        match order {
-            Some(Order::Begin { width }) => self.console.set_width(width),
-            Some(Order::Attach(entries)) => {
-                entries.iter().zip(fds).for_each(|(entry, fd)| self.attach(entry, fd));
-            }
-            Some(Order::Unwatch(slot)) => self.unwatch(slot),
-            Some(Order::Ended(mut slots)) => {
-                slots.sort_unstable();
-                self.drain_ready();
-                self.each_of(&slots, Logger::end_line);
-            }
-            Some(Order::Flush(slot)) => {
-                self.each_of(&[slot], Logger::drain);
-                self.answer(Answer::Flushed(slot));
-            }
-            Some(Order::Say(text)) => {
-                for line in text.lines() {
-                    let ending = super::lines::Ending::Whole;
-                    self.console.line(Style::Prefixed, OWN_NAME, line.as_bytes(), ending);
-                }
-            }
-            // What cannot be read comes from no sexton; Finish was seen to already.
-            Some(Order::Finish) | None => {}
-        }
-    }
-
-    /// Takes a pipe over. An earlier pipe of the unit is read on until nobody writes to it any more; that a line of
-    /// it says nothing about this run shows in its serial.
-    fn attach(&mut self, entry: &Attachment<'_>, fd: OwnedFd) {
-        let pipe = Pipe {
-            file: File::from(fd),
-            slot: entry.slot,
-            serial: entry.serial,
-            style: entry.style,
-            name: entry.name.to_owned(),
-            pattern: if entry.pattern.is_empty() { None } else { Regex::new(entry.pattern).ok() },
-            lines: Lines::default(),
-        };
-        // The read end's description is shared with PID 1 alone, which never reads.
-        if fcntl(&pipe.file, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).is_err() {
-            return;
-        }
-        let place = self.holes.last().copied().unwrap_or(self.pipes.len());
-        let token = Token::new(PIPES, u32::try_from(place).unwrap_or(u32::MAX));
-        if self.poller.add(pipe.file.as_fd(), token, Interest::Read).is_err() {
-            return;
-        }
-        match self.pipes.get_mut(place) {
-            Some(hole) => {
-                *hole = Some(pipe);
-                self.holes.pop();
-            }
-            None => self.pipes.push(Some(pipe)),
-        }
-    }
-
-    fn unwatch(&mut self, slot: Slot) {
-        for pipe in self.pipes.iter_mut().flatten().filter(|pipe| pipe.slot == slot) {
-            pipe.pattern = None;
+    /// HUP: a newer executable may be there. All others are blocked.
+    fn hear(&mut self) -> Wish {
+        match self.signals.as_ref().map(SignalFd::next) {
+            Some(Ok(Some(_))) => Wish::Retire,
+            _ => Wish::GoOn,
         }
     }
 
     fn read_pipe(&mut self, place: usize) {
         if self.read_once(place) == Progress::Ended {
             self.end_line(place);
-            if let Some(pipe) = self.pipes.get_mut(place).and_then(Option::take) {
+            if let Some(source) = self.sources.get_mut(place).and_then(Option::take) {
                 self.holes.push(place);
-                let _ = self.poller.remove(pipe.file.as_fd()); // It is closed next, which removes it too.
+                let _ = self.poller.remove(source.fd()); // It is closed next, which removes it too.
+                if let Some(outlet) = self.outlets.get_mut(source.outlet) {
+                    outlet.users = outlet.users.saturating_sub(1);
+                }
             }
         }
     }
 
     /// Does something with each pipe of these units, which are in order.
     fn each_of(&mut self, slots: &[Slot], act: fn(&mut Self, usize)) {
-        for place in 0..self.pipes.len() {
-            let slot = self.pipes.get(place).and_then(Option::as_ref).map(|pipe| pipe.slot);
+        for place in 0..self.sources.len() {
+            let slot = self.sources.get(place).and_then(Option::as_ref).map(|source| source.slot);
             if slot.is_some_and(|slot| slots.binary_search(&slot).is_ok()) {
                 act(self, place);
             }
@@ -238,7 +180,7 @@ impl<'a> Logger<'a> {
     fn drain_ready(&mut self) {
         let mut ready = Vec::new();
         // The kernel tells of those that are ready in turn: after so many waits it has told of each.
-        for _ in 0..=self.pipes.len() / PIPES_PER_WAIT {
+        for _ in 0..=self.sources.len() / PIPES_PER_WAIT {
             if self.poller.wait(&mut ready, Some(Duration::ZERO)).is_err() {
                 return;
             }
@@ -272,50 +214,80 @@ impl<'a> Logger<'a> {
     }
 
     fn read_once(&mut self, place: usize) -> Progress {
-        let Some(pipe) = self.pipes.get_mut(place).and_then(Option::as_mut) else { return Progress::Empty };
-        let count = match pipe.file.read(&mut self.buffer) {
-            Ok(0) => return Progress::Ended,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Empty,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Progress::Read(0),
-            Err(_) => return Progress::Ended,
+        let Some(source) = self.sources.get_mut(place).and_then(Option::as_mut) else {
+            return Progress::Empty;
         };
-        let bytes = self.buffer.get(..count).unwrap_or_default();
-        if let Some(tails) = &self.tails {
-            let _ = tails.append(pipe.slot, bytes); // A tail that cannot be written is an empty one.
+        let progress = source.read(&mut self.buffer, self.memory.as_ref());
+        let Progress::Read(count) = progress else { return progress };
+        let bytes = source.sound(self.buffer.get(..count).unwrap_or_default());
+        if let Some(memory) = &self.memory {
+            memory.append(source.slot, bytes);
         }
-        let Pipe { lines, pattern, name, style, .. } = pipe;
-        let mut matched = false;
-        lines.feed(bytes, &mut |line, ending| {
-            matched |= pattern.as_ref().is_some_and(|p| p.is_match(&String::from_utf8_lossy(line)));
-            self.console.line(*style, name, line, ending);
-        });
-        if matched {
-            pipe.pattern = None;
-            let answer = Answer::Matched { slot: pipe.slot, serial: pipe.serial };
-            self.answer(answer);
+        let Some(outlet) = self.outlets.get_mut(source.outlet) else { return progress };
+        let now = clock::now();
+        let time = self.stamps.at(clock::wall_usec());
+        let chunk = Chunk { bytes, stream: source.stream, time, now };
+        let matched = outlet.take(chunk, &mut source.lines, &mut self.desk, source.pattern.as_ref());
+        let beheaded = std::mem::take(&mut source.beheaded);
+        if beheaded > 0 {
+            outlet.drop_lines(beheaded, now, || "the logger was killed".to_owned());
         }
-        Progress::Read(count)
+        source.settle(self.memory.as_ref());
+        self.desk.out.shrink_to(MAX_OUT);
+        self.tell_match(place, matched);
+        progress
     }
 
     fn end_line(&mut self, place: usize) {
-        let Some(pipe) = self.pipes.get_mut(place).and_then(Option::as_mut) else { return };
-        let Pipe { lines, pattern, name, style, .. } = pipe;
-        let mut matched = false;
-        let mut unfinished = false;
-        lines.end(&mut |line, ending| {
-            unfinished = true;
-            matched |= pattern.as_ref().is_some_and(|p| p.is_match(&String::from_utf8_lossy(line)));
-            self.console.line(*style, name, line, ending);
-        });
-        if unfinished && let Some(tails) = &self.tails {
-            let _ = tails.append(pipe.slot, b"\n"); // As above.
+        let Some(source) = self.sources.get_mut(place).and_then(Option::as_mut) else { return };
+        if source.lines.is_between() {
+            return;
         }
-        if matched {
-            pipe.pattern = None;
-            let answer = Answer::Matched { slot: pipe.slot, serial: pipe.serial };
+        if let Some(memory) = &self.memory {
+            memory.append(source.slot, b"\n");
+        }
+        let Some(outlet) = self.outlets.get_mut(source.outlet) else { return };
+        let (time, now) = (self.stamps.at(clock::wall_usec()), clock::now());
+        let chunk = Chunk { bytes: b"", stream: source.stream, time, now };
+        let matched = outlet.end(chunk, &mut source.lines, &mut self.desk, source.pattern.as_ref());
+        source.settle(self.memory.as_ref());
+        self.tell_match(place, matched);
+    }
+
+    fn tell_match(&mut self, place: usize, matched: bool) {
+        if let (true, Some(Some(source))) = (matched, self.sources.get_mut(place)) {
+            source.pattern = None;
+            let answer = Answer::Matched { slot: source.slot, serial: source.serial };
             self.answer(answer);
         }
+    }
+
+    /// Says something in sexton's own name: on the console always, and in a file where that is usual.
+    fn say(&mut self, text: &str) {
+        let time = self.stamps.at(clock::wall_usec());
+        self.desk.console.line(self.own_format, &super::own_record(time, text));
+        if let Some(own) = &mut self.own {
+            let line = [text.as_bytes(), b"\n"].concat();
+            let chunk = Chunk { bytes: &line, stream: Stream::Error, time, now: clock::now() };
+            let mut lines = Lines::new(own.route.max_line);
+            own.take(chunk, &mut lines, &mut self.desk, None);
+        }
+    }
+
+    /// When it is to be said that lines were dropped.
+    fn say_at(&self) -> Option<Moment> {
+        self.outlets.iter().chain(&self.own).filter_map(Outlet::say_at).min()
+    }
+
+    /// Says what was dropped, as far as it is time for that, or all of it.
+    fn confess(&mut self, all: bool) {
+        let now = clock::now();
+        let due = |outlet: &mut Outlet| match outlet.say_at() {
+            Some(at) if all || at <= now => outlet.confess(now),
+            _ => None,
+        };
+        let said: Vec<String> = self.outlets.iter_mut().chain(&mut self.own).filter_map(due).collect();
+        said.iter().for_each(|text| self.say(text));
     }
 
     fn answer(&mut self, answer: Answer) {
@@ -343,33 +315,49 @@ impl<'a> Logger<'a> {
     /// Writes what the console takes, and waits on it for as long as it is full, not longer: one that hung up
     /// would be reported for ever.
     fn write_console(&mut self) {
-        self.console.write_out(clock::now());
-        let blocked = self.console.flow() == Flow::Blocked;
+        self.desk.console.write_out(clock::now());
+        let blocked = self.desk.console.flow() == Flow::Blocked;
         if blocked == self.console_watched {
             return;
         }
-        let Some(fd) = self.console.sink().fd() else { return };
+        let Some(fd) = self.desk.console.sink().fd() else { return };
         self.console_watched = match blocked {
             true => self.poller.add(fd, CONSOLE, Interest::Write).is_ok(),
             false => self.poller.remove(fd).is_err(),
         };
     }
 
+    /// Another logger comes after this one: it gets the lines that have only begun. What is still in the pipes is there
+    /// for it too.
+    fn retire(&mut self) {
+        let estate: Vec<Left> = self.sources.iter().flatten().filter_map(Source::left).collect();
+        if !self.memory.as_ref().is_some_and(|memory| memory.leave(&estate)) {
+            (0..self.sources.len()).for_each(|place| self.end_line(place));
+        }
+        self.write_last_words();
+    }
+
     /// The end: everything that was written by now is read, and the console gets a moment to take it.
     fn finish(&mut self) {
         self.drain_ready();
-        (0..self.pipes.len()).for_each(|place| self.end_line(place));
+        (0..self.sources.len()).for_each(|place| self.end_line(place));
+        self.write_last_words();
+    }
+
+    fn write_last_words(&mut self) {
+        self.confess(true);
         let deadline = clock::now() + LAST_WORDS;
         let mut ready = Vec::new();
         let _ = self.poller.remove(self.control); // Nothing is heard any more.
         loop {
             self.write_console();
             let now = clock::now();
-            if self.console.is_drained() || self.console.flow() != Flow::Blocked || now >= deadline {
+            let console = &self.desk.console;
+            if console.is_drained() || console.flow() != Flow::Blocked || now >= deadline {
                 return;
             }
             // What is still written, and who hung up, would end the wait at once.
-            self.pipes.clear();
+            self.sources.clear();
             if self.poller.wait(&mut ready, Some(deadline.since(now))).is_err() {
                 return;
             }

@@ -1,7 +1,7 @@
 //! What PID 1 and the logger say to each other: small messages over a seqpacket pair. Pure.
 //!
 //! ```text
-//!   PID 1 ── Begin, Attach (+ one descriptor an entry), Unwatch, Ended, Flush, Say, Finish ──▶ logger
+//!   PID 1 ── Begin, Attach (+ one descriptor an entry), Runs, Unwatch, Ended, Flush, Say, Retire, Finish ──▶ logger
 //!         ◀───────────────────── Matched, Flushed ────────────────────────────────────────────
 //! ```
 //!
@@ -10,6 +10,8 @@
 //! services write in the same process.
 
 use super::Slot;
+use super::route::{ROUTE_SIZE, Route};
+use crate::model::Pid;
 
 /// The most bytes a message may have: the kernel wants them in one piece, and room for several in its buffer.
 pub(super) const MAX_MESSAGE: usize = 32 * 1024;
@@ -20,15 +22,23 @@ pub(super) const MAX_ENDED: usize = 4096;
 /// The longest pattern that is handed over.
 pub(super) const MAX_PATTERN: usize = 4 * 1024;
 
-/// How the lines of a pipe are shown on the console.
+/// What comes by a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
-    /// With the unit's name before each.
-    Prefixed,
-    /// As they came.
-    Plain,
-    /// Not at all: they are kept in the tail and looked at for a pattern.
-    Silent,
+pub(super) enum Stream {
+    /// Standard output; where there is no second pipe, standard error as well.
+    Output,
+    /// Standard error.
+    Error,
+}
+
+impl Stream {
+    /// As lines name it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Stream::Output => "stdout",
+            Stream::Error => "stderr",
+        }
+    }
 }
 
 /// One pipe that is handed over.
@@ -37,7 +47,8 @@ pub(super) struct Attachment<'a> {
     pub(super) slot: Slot,
     /// Comes back in [`Answer::Matched`], so that a line of an earlier pipe is not taken for one of this.
     pub(super) serial: u32,
-    pub(super) style: Style,
+    pub(super) stream: Stream,
+    pub(super) route: Route,
     pub(super) name: &'a str,
     /// Empty: no line is waited for.
     pub(super) pattern: &'a str,
@@ -46,10 +57,12 @@ pub(super) struct Attachment<'a> {
 /// What PID 1 tells the logger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Order<'a> {
-    /// The first message: how wide the column of names is.
-    Begin { width: u8 },
+    /// The first message.
+    Begin(Beginning<'a>),
     /// Read these pipes; the descriptors come with the message, in the same order.
     Attach(Vec<Attachment<'a>>),
+    /// The process that writes for this unit from here on.
+    Runs(Slot, Pid),
     /// Wait for no line of this unit any more.
     Unwatch(Slot),
     /// These units' processes ended: what they left is read, and a line without its end is one.
@@ -58,8 +71,23 @@ pub(super) enum Order<'a> {
     Flush(Slot),
     /// A message of sexton itself.
     Say(&'a str),
+    /// Write out what was read, leave the rest to a successor, end.
+    Retire,
     /// Read everything that is left, write it out, end.
     Finish,
+}
+
+/// What a logger is told first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Beginning<'a> {
+    /// How wide the column of names is.
+    pub(super) width: u8,
+    /// The way of sexton's own messages, beside the console.
+    pub(super) own: Route,
+    /// The group of log files.
+    pub(super) group: Option<u32>,
+    /// Where log files are.
+    pub(super) directory: &'a str,
 }
 
 /// What the logger answers.
@@ -83,25 +111,30 @@ impl Batch {
         Batch { bytes: vec![ATTACH], entries: 0 }
     }
 
-    /// Adds an entry; false when the batch is full and has to be sent first.
+    /// Adds entries that belong together; false when they do not fit and the batch has to be sent first.
     #[must_use]
-    pub(super) fn add(&mut self, entry: &Attachment<'_>) -> bool {
-        let pattern = if entry.pattern.len() <= MAX_PATTERN { entry.pattern } else { "" };
-        let needed = 13 + entry.name.len() + pattern.len();
-        if self.entries == MAX_BATCH || self.bytes.len() + needed > MAX_MESSAGE {
+    pub(super) fn add(&mut self, entries: &[Attachment<'_>]) -> bool {
+        let pattern = |text: &str| if text.len() <= MAX_PATTERN { text.len() } else { 0 };
+        let needed = |entry: &Attachment<'_>| 13 + ROUTE_SIZE + entry.name.len() + pattern(entry.pattern);
+        let all: usize = entries.iter().map(needed).sum();
+        if self.entries + entries.len() > MAX_BATCH || self.bytes.len() + all > MAX_MESSAGE {
             return false;
         }
+        entries.iter().for_each(|entry| self.push(entry));
+        true
+    }
+
+    fn push(&mut self, entry: &Attachment<'_>) {
         self.bytes.extend(entry.slot.0.to_le_bytes());
         self.bytes.extend(entry.serial.to_le_bytes());
-        self.bytes.push(match entry.style {
-            Style::Prefixed => 0,
-            Style::Plain => 1,
-            Style::Silent => 2,
+        self.bytes.push(match entry.stream {
+            Stream::Output => 0,
+            Stream::Error => 1,
         });
+        entry.route.encode(&mut self.bytes);
         push_text(&mut self.bytes, entry.name);
-        push_text(&mut self.bytes, pattern);
+        push_text(&mut self.bytes, if entry.pattern.len() <= MAX_PATTERN { entry.pattern } else { "" });
         self.entries += 1;
-        true
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -120,6 +153,8 @@ const FLUSH: u8 = 4;
 const SAY: u8 = 5;
 const FINISH: u8 = 6;
 const ENDED: u8 = 7;
+const RUNS: u8 = 8;
+const RETIRE: u8 = 9;
 const MATCHED: u8 = 1;
 const FLUSHED: u8 = 2;
 
@@ -127,11 +162,23 @@ impl Order<'_> {
     /// The message, whole. Attachments that do not fit are left out: [`Batch`] makes those that do.
     pub(super) fn encode(&self) -> Vec<u8> {
         match self {
-            Order::Begin { width } => vec![BEGIN, *width],
+            Order::Begin(beginning) => {
+                let mut bytes = vec![BEGIN, beginning.width];
+                beginning.own.encode(&mut bytes);
+                // The kernel has no such group: it stands for none.
+                bytes.extend(beginning.group.unwrap_or(u32::MAX).to_le_bytes());
+                push_text(&mut bytes, beginning.directory);
+                bytes
+            }
             Order::Attach(entries) => {
                 let mut batch = Batch::new();
-                let _fits = entries.iter().all(|entry| batch.add(entry));
+                let _fits = entries.iter().all(|entry| batch.add(std::slice::from_ref(entry)));
                 batch.bytes
+            }
+            Order::Runs(slot, pid) => {
+                let mut bytes = with_slot(RUNS, *slot);
+                bytes.extend(pid.get().to_le_bytes());
+                bytes
             }
             Order::Unwatch(slot) => with_slot(UNWATCH, *slot),
             Order::Ended(slots) => {
@@ -145,6 +192,7 @@ impl Order<'_> {
                 bytes.extend(text.bytes());
                 bytes
             }
+            Order::Retire => vec![RETIRE],
             Order::Finish => vec![FINISH],
         }
     }
@@ -152,7 +200,12 @@ impl Order<'_> {
     pub(super) fn decode(bytes: &[u8]) -> Option<Order<'_>> {
         let mut fields = Fields(bytes);
         let order = match fields.byte()? {
-            BEGIN => Order::Begin { width: fields.byte()? },
+            BEGIN => Order::Begin(Beginning {
+                width: fields.byte()?,
+                own: fields.route()?,
+                group: Some(fields.number()?).filter(|group| *group != u32::MAX),
+                directory: fields.text()?,
+            }),
             ATTACH => {
                 let mut entries = Vec::new();
                 while !fields.0.is_empty() && entries.len() < MAX_BATCH {
@@ -160,6 +213,7 @@ impl Order<'_> {
                 }
                 Order::Attach(entries)
             }
+            RUNS => Order::Runs(Slot(fields.number()?), Pid::new(fields.number()?.cast_signed())?),
             UNWATCH => Order::Unwatch(Slot(fields.number()?)),
             ENDED => {
                 let mut slots = Vec::new();
@@ -170,6 +224,7 @@ impl Order<'_> {
             }
             FLUSH => Order::Flush(Slot(fields.number()?)),
             SAY => Order::Say(std::str::from_utf8(std::mem::take(&mut fields.0)).ok()?),
+            RETIRE => Order::Retire,
             FINISH => Order::Finish,
             _ => return None,
         };
@@ -235,16 +290,20 @@ impl<'a> Fields<'a> {
         std::str::from_utf8(self.take(usize::from(len))?).ok()
     }
 
+    fn route(&mut self) -> Option<Route> {
+        Route::decode(self.take(ROUTE_SIZE)?.try_into().ok()?)
+    }
+
     fn attachment(&mut self) -> Option<Attachment<'a>> {
         Some(Attachment {
             slot: Slot(self.number()?),
             serial: self.number()?,
-            style: match self.byte()? {
-                0 => Style::Prefixed,
-                1 => Style::Plain,
-                2 => Style::Silent,
+            stream: match self.byte()? {
+                0 => Stream::Output,
+                1 => Stream::Error,
                 _ => return None,
             },
+            route: self.route()?,
             name: self.text()?,
             pattern: self.text()?,
         })
@@ -255,15 +314,23 @@ impl<'a> Fields<'a> {
 mod tests {
     use super::*;
     use crate::logger::random::Random;
+    use crate::logger::route::Purpose;
+    use crate::model::log::{Log, LogTarget};
+
+    fn route() -> Route {
+        Route::of(&Log { to: LogTarget::File, ..Log::default() }, Purpose::Log)
+    }
 
     fn entry<'a>(slot: u32, name: &'a str, pattern: &'a str) -> Attachment<'a> {
-        Attachment { slot: Slot(slot), serial: 9, style: Style::Plain, name, pattern }
+        Attachment { slot: Slot(slot), serial: 9, stream: Stream::Error, route: route(), name, pattern }
     }
 
     #[test]
     fn every_message_is_read_as_it_was_written() {
         for order in [
-            Order::Begin { width: 12 },
+            Order::Begin(Beginning { width: 12, own: route(), group: Some(4), directory: "/var/log/sexton" }),
+            Order::Runs(Slot(3), Pid::new(77).unwrap()),
+            Order::Retire,
             Order::Attach(vec![entry(7, "redis@6380", "ready to accept"), entry(u32::MAX, "x", "")]),
             Order::Unwatch(Slot(3)),
             Order::Ended(vec![Slot(4), Slot(5)]),
@@ -295,7 +362,7 @@ mod tests {
         for _ in 0..20_000 {
             let mut bytes = random.bytes(64);
             if let Some(first) = bytes.first_mut() {
-                *first %= 8;
+                *first %= 10;
             }
             let _ = Order::decode(&bytes); // Only that it returns is the claim.
             let _ = Answer::decode(&bytes); // As above.
@@ -304,13 +371,13 @@ mod tests {
 
     #[test]
     fn a_full_batch_takes_no_more_and_fits_a_message() {
-        let name = "n".repeat(128);
+        let name = "n".repeat(100);
         let mut batch = Batch::new();
-        let taken = (0..1000).take_while(|slot| batch.add(&entry(*slot, &name, ""))).count();
+        let taken = (0..1000).take_while(|slot| batch.add(&[entry(*slot, &name, "")])).count();
         assert_eq!(taken, MAX_BATCH);
         let pattern = "p".repeat(MAX_PATTERN);
         let mut batch = Batch::new();
-        let taken = (0..1000).take_while(|slot| batch.add(&entry(*slot, &name, &pattern))).count();
+        let taken = (0..1000).take_while(|slot| batch.add(&[entry(*slot, &name, &pattern)])).count();
         assert!(taken > 5 && batch.bytes().len() <= MAX_MESSAGE);
     }
 }

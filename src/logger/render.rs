@@ -5,8 +5,9 @@
 //!   web        | listening on 8080                  elsewhere: the service's bytes, unchanged
 //! ```
 
-use super::lines::Ending;
-use super::protocol::Style;
+use super::lines::{Ending, without_return};
+use super::record::Record;
+use crate::model::log::LogFormat;
 
 /// The widest column of names; a longer name pushes its lines to the right.
 pub(super) const MAX_WIDTH: usize = 24;
@@ -32,21 +33,21 @@ const CUT: &[u8] = b" [cut]";
 pub(super) fn line(
     out: &mut Vec<u8>,
     surface: Surface,
-    style: Style,
-    (name, width): (&str, usize),
-    text: &[u8],
-    ending: Ending,
+    format: LogFormat,
+    width: usize,
+    record: &Record<'_>,
 ) {
-    match style {
-        Style::Silent => return,
-        Style::Plain => {}
-        Style::Prefixed => prefix(out, surface, name, width),
+    match format {
+        LogFormat::Json => return record.json(out),
+        LogFormat::Raw => {}
+        LogFormat::Prefix => prefix(out, surface, record.unit, width),
     }
+    let text = without_return(record.text, record.ending);
     match surface {
-        Surface::Plain => out.extend(text),
+        Surface::Plain => out.extend_from_slice(text),
         Surface::Terminal | Surface::Coloured => escape(out, text),
     }
-    if ending == Ending::Cut {
+    if record.ending == Ending::Cut {
         out.extend(CUT);
     }
     out.push(b'\n');
@@ -96,7 +97,7 @@ fn escape(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// C0, DEL and C1; and the marks that reverse the direction of what follows, which can forge a line.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -110,34 +111,39 @@ mod tests {
     use super::*;
     use crate::logger::random::Random;
 
-    fn show(surface: Surface, style: Style, text: &[u8]) -> String {
+    fn record(text: &[u8], ending: Ending) -> Record<'_> {
+        Record { time: "now", unit: "web", pid: None, stream: "stdout", text, ending }
+    }
+
+    fn show(surface: Surface, format: LogFormat, text: &[u8]) -> String {
         let mut out = Vec::new();
-        line(&mut out, surface, style, ("web", 6), text, Ending::Whole);
+        line(&mut out, surface, format, 6, &record(text, Ending::Whole));
         String::from_utf8_lossy(&out).into_owned()
     }
 
     #[test]
     fn names_stand_in_a_column_and_colour_is_for_terminals() {
-        assert_eq!(show(Surface::Plain, Style::Prefixed, b"hi"), "web    | hi\n");
-        assert_eq!(show(Surface::Terminal, Style::Prefixed, b"hi"), "web    | hi\n");
-        let coloured = show(Surface::Coloured, Style::Prefixed, b"hi");
+        assert_eq!(show(Surface::Plain, LogFormat::Prefix, b"hi"), "web    | hi\n");
+        assert_eq!(show(Surface::Terminal, LogFormat::Prefix, b"hi"), "web    | hi\n");
+        let coloured = show(Surface::Coloured, LogFormat::Prefix, b"hi");
         assert!(coloured.starts_with("\x1b[") && coloured.ends_with("web    |\x1b[0m hi\n"), "{coloured:?}");
-        assert_eq!(show(Surface::Coloured, Style::Plain, b"hi"), "hi\n");
-        assert_eq!(show(Surface::Coloured, Style::Silent, b"hi"), "");
+        assert_eq!(show(Surface::Coloured, LogFormat::Raw, b"hi"), "hi\n");
+        assert_eq!(show(Surface::Plain, LogFormat::Raw, b"hi\r"), "hi\n");
+        assert!(show(Surface::Coloured, LogFormat::Json, b"hi\x1b").ends_with("\"line\":\"hi\\u001b\"}\n"));
     }
 
     #[test]
     fn a_terminal_is_shown_no_control_characters() {
         let text = "a\x1b[2J\tb\x07\u{9b}\u{202e}ü\x7f".as_bytes();
-        assert_eq!(show(Surface::Terminal, Style::Plain, text), "a\\x1b[2J\tb\\x07\\x9b\\u{202e}ü\\x7f\n");
-        assert_eq!(show(Surface::Terminal, Style::Plain, b"\xffa\x90"), "\\xffa\\x90\n");
+        assert_eq!(show(Surface::Terminal, LogFormat::Raw, text), "a\\x1b[2J\tb\\x07\\x9b\\u{202e}ü\\x7f\n");
+        assert_eq!(show(Surface::Terminal, LogFormat::Raw, b"\xffa\x90"), "\\xffa\\x90\n");
     }
 
     #[test]
     fn a_file_gets_the_bytes_as_they_came() {
         let mut out = Vec::new();
         let text = b"\x1b[2J\xff\0";
-        line(&mut out, Surface::Plain, Style::Plain, ("web", 0), text, Ending::Cut);
+        line(&mut out, Surface::Plain, LogFormat::Raw, 0, &record(text, Ending::Cut));
         assert_eq!(out, b"\x1b[2J\xff\0 [cut]\n");
     }
 
@@ -145,7 +151,7 @@ mod tests {
     fn no_bytes_at_all_get_a_control_character_to_a_terminal() {
         let mut random = Random::new(3);
         for _ in 0..5_000 {
-            let text = show(Surface::Terminal, Style::Prefixed, &random.bytes(40));
+            let text = show(Surface::Terminal, LogFormat::Prefix, &random.bytes(40));
             assert!(text.trim_end_matches('\n').chars().all(|c| c == '\t' || !c.is_control()), "{text:?}");
             assert!(!text.contains('\u{fffd}'), "{text:?}");
         }

@@ -1,14 +1,15 @@
 //! The last output of every unit, in memory that PID 1 and the logger share: a memfd of fixed slots.
 //!
 //! ```text
-//!   slot n at n × 2048:  ┌ claimed u64 ┬ written u64 ┬──── ring of 2032 bytes ────┐
-//!                        └─────────────┴─────────────┴───────────────────────────-┘
-//!   the logger:  claimed += n │ bytes at (written mod 2032) │ written += n
-//!   PID 1:       header and ring │ header again: bytes before (claimed − 2032) may have been overwritten
+//!   slot n at n × 2048:  ┌ claimed u64 ┬ written u64 ┬ marks 8 ┬── ring of 2024 bytes ──┐
+//!                        └─────────────┴─────────────┴─────────┴────────────────────────┘
+//!   the logger:  claimed += n │ bytes at (written mod 2024) │ written += n        (`memory.rs`)
+//!   PID 1:       header and ring │ header again: bytes before (claimed − 2024) may have been overwritten
 //! ```
 //!
 //! Both count bytes since the beginning, so a position is never taken for an older one. There is one
-//! writer; a reader never waits for it. When the logger dies the tails stay, and the next one goes on.
+//! writer; a reader never waits for it. When the logger dies the tails stay, and the next one goes on. The marks are the
+//! logger's own: how far each pipe of the unit has been taken care of.
 
 use std::fs::File;
 use std::io;
@@ -17,9 +18,11 @@ use std::os::unix::fs::FileExt;
 use super::Slot;
 
 /// Bytes of a slot, header included: two slots a page, and ten lines of 200 bytes.
-const SLOT_SIZE: usize = 2048;
-const HEADER_SIZE: usize = 16;
-const RING_SIZE: usize = SLOT_SIZE - HEADER_SIZE;
+pub(super) const SLOT_SIZE: usize = 2048;
+/// Where the marks begin.
+pub(super) const MARKS: usize = 16;
+pub(super) const HEADER_SIZE: usize = 24;
+pub(super) const RING_SIZE: usize = SLOT_SIZE - HEADER_SIZE;
 /// The most lines that a tail shows.
 const MAX_LINES: usize = 10;
 
@@ -30,17 +33,12 @@ pub(super) struct Tails {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Header {
-    claimed: u64,
-    written: u64,
+pub(super) struct Header {
+    pub(super) claimed: u64,
+    pub(super) written: u64,
 }
 
 impl Tails {
-    /// Takes a memfd, or any file that can be read and written at a place.
-    pub(super) fn new(file: File) -> Tails {
-        Tails { file }
-    }
-
     /// Makes the memory for this many units. Pages that nobody wrote to cost nothing.
     #[doc(alias = "memfd_create")]
     pub(super) fn create(units: usize) -> io::Result<Tails> {
@@ -50,27 +48,20 @@ impl Tails {
         Ok(tails)
     }
 
-    /// Grows the memory to this many units.
+    /// Grows the memory to this many units. It is never made shorter: the logger has it mapped.
     pub(super) fn make_room(&self, units: usize) -> io::Result<()> {
-        self.file.set_len(units as u64 * SLOT_SIZE as u64)
+        let needed = units as u64 * SLOT_SIZE as u64;
+        if self.file.metadata()?.len() < needed { self.file.set_len(needed) } else { Ok(()) }
     }
 
     pub(super) fn file(&self) -> &File {
         &self.file
     }
 
-    /// Appends output of a unit; of more than a slot holds, only the end is kept.
-    pub(super) fn append(&self, slot: Slot, bytes: &[u8]) -> io::Result<()> {
-        let bytes = bytes.get(bytes.len().saturating_sub(RING_SIZE)..).unwrap_or_default();
+    /// A pipe of the unit was replaced by a new one, of which nothing has been read.
+    pub(super) fn clear_marks(&self, slot: Slot) -> io::Result<()> {
         let start = u64::from(slot.0) * SLOT_SIZE as u64;
-        let mut header = self.header(start)?;
-        header.claimed = header.written.saturating_add(bytes.len() as u64);
-        self.file.write_all_at(&header.claimed.to_le_bytes(), start)?;
-        let at = (header.written % RING_SIZE as u64) as usize;
-        let (first, wrapped) = bytes.split_at(bytes.len().min(RING_SIZE - at));
-        self.file.write_all_at(first, start + (HEADER_SIZE + at) as u64)?;
-        self.file.write_all_at(wrapped, start + HEADER_SIZE as u64)?;
-        self.file.write_all_at(&header.claimed.to_le_bytes(), start + 8)
+        self.file.write_all_at(&[0; HEADER_SIZE - MARKS], start + MARKS as u64)
     }
 
     /// Forgets what a unit wrote.
@@ -101,7 +92,7 @@ impl Tails {
 }
 
 impl Header {
-    fn parse(bytes: &[u8]) -> Header {
+    pub(super) fn parse(bytes: &[u8]) -> Header {
         let number = |at: usize| {
             let field = bytes.get(at..at + 8).and_then(|field| field.try_into().ok());
             field.map_or(0, u64::from_le_bytes)
@@ -134,6 +125,15 @@ fn last_lines(bytes: &[u8], beginning: Beginning) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logger::memory::Memory;
+
+    impl Tails {
+        /// What the logger does, with a mapping for each call.
+        fn append(&self, slot: Slot, bytes: &[u8]) -> io::Result<()> {
+            Memory::new(self.file.try_clone()?).append(slot, bytes);
+            Ok(())
+        }
+    }
 
     #[test]
     fn the_last_lines_come_back_oldest_first() {

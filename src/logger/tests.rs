@@ -4,16 +4,19 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, PipeReader, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::client::{LogEvent, LogPipes};
+use super::client::{LogEvent, LogPipes, Usual};
 use super::console::{Console, Sink};
+use super::memory::Memory;
 use super::process::Logger;
 use super::render::Surface;
 use super::tails::Tails;
 use super::*;
-use crate::model::unit::{LogTarget, Readiness as Ready};
+use crate::model::log::{Log, LogTarget};
+use crate::model::unit::Readiness as Ready;
 use crate::model::{Pid, UnitName};
 use crate::sys::clock::now;
 use crate::sys::poll::Poller;
@@ -33,7 +36,7 @@ struct House {
 impl House {
     fn new(units: &[&str]) -> House {
         let names = units.iter().map(|name| UnitName::parse(name).unwrap()).collect();
-        let (pipes, poller) = (LogPipes::new(names, LogTarget::Console, 1), Poller::new().unwrap());
+        let (pipes, poller) = (LogPipes::new(names, to(LogTarget::Console), 1), Poller::new().unwrap());
         House { pipes, poller, loggers: Vec::new(), seen: Vec::new() }
     }
 
@@ -51,9 +54,9 @@ impl House {
         let sink = Sink::of(File::from(fd), &path);
         let parts = self.pipes.parts().unwrap();
         let control = parts.control.try_clone_to_owned().unwrap();
-        let tails = Tails::new(File::from(parts.tails.unwrap().try_clone_to_owned().unwrap()));
+        let memory = Memory::new(File::from(parts.tails.unwrap().try_clone_to_owned().unwrap()));
         self.loggers.push(std::thread::spawn(move || {
-            Logger::new(control.as_fd(), Some(tails), Console::new(sink, Surface::Plain))?.run()
+            Logger::new(control.as_fd(), None, Some(memory), Console::new(sink, Surface::Plain))?.run()
         }));
         self.pipes.attached(Pid::new(7).unwrap(), &self.poller, now()).unwrap();
         BufReader::new(reader)
@@ -61,7 +64,7 @@ impl House {
 
     /// The write end of a unit's pipe, as a process has it.
     fn service(&mut self, slot: u32, ready: Option<&Ready>) -> File {
-        let outputs = self.pipes.outputs_for(Slot(slot), LogTarget::Default, ready).unwrap();
+        let outputs = self.pipes.outputs_for(Slot(slot), &log(LogTarget::Default), ready).unwrap();
         let fd = outputs.stdout.try_clone_to_owned().unwrap();
         self.pipes.flush(&self.poller, now());
         File::from(fd)
@@ -95,6 +98,14 @@ impl House {
         self.loggers.drain(..).for_each(|logger| logger.join().unwrap().unwrap());
         lines
     }
+}
+
+fn log(to: LogTarget) -> Rc<Log> {
+    Rc::new(Log { to, ..Log::default() })
+}
+
+fn to(to: LogTarget) -> Usual {
+    Usual { log: Log { to, ..Log::default() }, ..Usual::default() }
 }
 
 fn log_line(pattern: &str) -> Ready {
@@ -235,15 +246,15 @@ fn a_closed_console_stops_no_service() {
 #[test]
 fn targets_without_a_pipe_cost_none() {
     let mut house = House::new(&["null", "inherit", "piped"]);
-    let null = house.pipes.outputs_for(Slot(0), LogTarget::Null, Some(&Ready::Exec)).unwrap();
+    let null = house.pipes.outputs_for(Slot(0), &log(LogTarget::Null), Some(&Ready::Exec)).unwrap();
     let kind = std::fs::metadata(format!("/proc/self/fd/{}", null.stdout.as_raw_fd())).unwrap();
     assert!(std::os::unix::fs::FileTypeExt::is_char_device(&kind.file_type()));
-    let own = house.pipes.outputs_for(Slot(1), LogTarget::Inherit, None).unwrap();
+    let own = house.pipes.outputs_for(Slot(1), &log(LogTarget::Inherit), None).unwrap();
     assert_eq!((own.stdout.as_raw_fd(), own.stderr.as_raw_fd()), (1, 2));
     assert!(!house.pipes.needs_logger(now()));
-    let first = house.pipes.outputs_for(Slot(2), LogTarget::Console, None).unwrap().stdout.as_raw_fd();
+    let first = house.pipes.outputs_for(Slot(2), &log(LogTarget::Console), None).unwrap().stdout.as_raw_fd();
     assert!(house.pipes.needs_logger(now()));
-    let again = house.pipes.outputs_for(Slot(2), LogTarget::Console, None).unwrap();
+    let again = house.pipes.outputs_for(Slot(2), &log(LogTarget::Console), None).unwrap();
     assert_eq!((again.stdout.as_raw_fd(), again.stderr.as_raw_fd()), (first, first));
 }
 
@@ -252,7 +263,7 @@ fn a_line_is_seen_though_the_target_shows_it_nowhere() {
     let (mut house, console) = House::with_logger(&["null", "inherit"]);
     for (slot, target) in [(0, LogTarget::Null), (1, LogTarget::Inherit)] {
         let ready = log_line("up");
-        let outputs = house.pipes.outputs_for(Slot(slot), target, Some(&ready)).unwrap();
+        let outputs = house.pipes.outputs_for(Slot(slot), &log(target), Some(&ready)).unwrap();
         let mut service = File::from(outputs.stdout.try_clone_to_owned().unwrap());
         service.write_all(b"up\n").unwrap();
         house.wait_for(LogEvent::Matched(Slot(slot)));
@@ -263,7 +274,7 @@ fn a_line_is_seen_though_the_target_shows_it_nowhere() {
 #[test]
 fn a_unit_that_is_not_there_has_no_pipe() {
     let mut house = House::new(&["web"]);
-    let error = house.pipes.outputs_for(Slot(9), LogTarget::Default, None).unwrap_err();
+    let error = house.pipes.outputs_for(Slot(9), &log(LogTarget::Default), None).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EBADF));
     house.pipes.ended(Slot(9));
     assert!(house.pipes.tail(Slot(9)).is_empty());
@@ -274,7 +285,7 @@ fn five_hundred_pipes_are_handed_over_in_a_few_messages() {
     let names: Vec<String> = (0..500).map(|n| format!("unit@{n}")).collect();
     let (mut house, console) = House::with_logger(&names.iter().map(String::as_str).collect::<Vec<_>>());
     for slot in 0..500 {
-        let outputs = house.pipes.outputs_for(Slot(slot), LogTarget::Default, None).unwrap();
+        let outputs = house.pipes.outputs_for(Slot(slot), &log(LogTarget::Default), None).unwrap();
         let mut writer = File::from(outputs.stdout.try_clone_to_owned().unwrap());
         writeln!(writer, "hello from {slot}").unwrap();
     }
@@ -301,17 +312,17 @@ fn nothing_on_the_line_harms_the_logger() {
     let mut random = random::Random::new(11);
     let (near, far) = crate::sys::socket::pair().unwrap();
     let sink = Sink::of(File::create("/dev/null").unwrap(), "/dev/null");
-    let tails = Tails::create(4).unwrap();
+    let memory = Memory::new(Tails::create(4).unwrap().file().try_clone().unwrap());
     let logger = std::thread::spawn(move || {
-        Logger::new(far.as_fd(), Some(tails), Console::new(sink, Surface::Coloured))?.run()
+        Logger::new(far.as_fd(), None, Some(memory), Console::new(sink, Surface::Coloured))?.run()
     });
     let (reader, _writer) = io::pipe().unwrap();
     for _ in 0..3_000 {
         let mut bytes = random.bytes(40);
         let Some(first) = bytes.first_mut() else { continue };
-        *first %= 9;
-        if *first == 6 {
-            continue; // That is the order to finish.
+        *first %= 11;
+        if *first == 6 || *first == 9 {
+            continue; // Those are the orders to end.
         }
         let fds = [reader.as_fd(), near.as_fd()];
         // A full line is no news here; the next message finds room.
@@ -324,9 +335,9 @@ fn nothing_on_the_line_harms_the_logger() {
 #[test]
 fn what_says_nothing_of_its_output_goes_where_the_settings_say() {
     let names = vec![UnitName::parse("web").unwrap()];
-    let mut pipes = LogPipes::new(names, LogTarget::Null, 1);
+    let mut pipes = LogPipes::new(names, to(LogTarget::Null), 1);
     let mut target = |target| {
-        let outputs = pipes.outputs_for(Slot(0), target, None).unwrap();
+        let outputs = pipes.outputs_for(Slot(0), &log(target), None).unwrap();
         std::fs::read_link(format!("/proc/self/fd/{}", outputs.stdout.as_raw_fd())).unwrap()
     };
     assert_eq!(target(LogTarget::Default).to_str(), Some("/dev/null"));

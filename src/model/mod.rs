@@ -6,10 +6,12 @@
 //!   signal    Signal, by name or number           time      Moment, durations and sizes as text
 //!   spawn     why a process could not be started   settings  what sexton.toml says of sexton itself
 //!   number    a number as programs print it  phases    what stands between a wish and the process
+//!   log       where output goes, and in what form
 //! ```
 
 pub mod command;
 pub mod env_file;
+pub mod log;
 pub mod name;
 pub mod number;
 pub mod phases;

@@ -1,9 +1,10 @@
 //! What `sexton.toml` says of sexton itself.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Account;
-use super::unit::LogTarget;
+use super::log::{Log, LogTarget};
 
 /// The settings, with every default filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +15,12 @@ pub struct Settings {
     pub control_group: Option<Account>,
     /// Permission bits of the control socket, where they are given.
     pub control_mode: Option<u32>,
-    /// Where the output of units goes that do not say so themselves; never [`LogTarget::Default`].
-    pub log: LogTarget,
+    /// What holds for the output of units that do not say otherwise; its target is never [`LogTarget::Default`].
+    pub log: Log,
+    /// Where log files are, where it is said.
+    pub log_directory: Option<Rc<str>>,
+    /// A group whose members may read log files.
+    pub log_group: Option<Account>,
 }
 
 impl Settings {
@@ -38,7 +43,9 @@ impl Default for Settings {
             shutdown_timeout: Duration::from_secs(90),
             control_group: None,
             control_mode: None,
-            log: LogTarget::Console,
+            log: Log { to: LogTarget::Console, ..Log::default() },
+            log_directory: None,
+            log_group: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use super::log::{Log, LogTarget};
 pub use super::phases::{
     CONFIGTEST_TIMEOUT, ConfigTest, Occasions, OnPreStopFailure, PRE_STOP_EVERY, PreStop, RELOAD_SETTLE,
     RELOAD_TIMEOUT, Reload, ReloadBy, Render, Until,
@@ -128,7 +129,7 @@ pub struct Program {
     /// Configuration files made from templates, before each test and each start.
     pub renders: Rc<[Render]>,
     /// Where its output goes.
-    pub log: LogTarget,
+    pub log: Rc<Log>,
 }
 
 /// `[require]`: looked at before each start; what is unmet refuses it.
@@ -434,20 +435,6 @@ pub enum RestartOn {
     Failure,
     /// None.
     Never,
-}
-
-/// `[log] to`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogTarget {
-    /// As `sexton.toml` says: the console, unless it says otherwise.
-    #[default]
-    Default,
-    /// sexton's own standard output, each line with the unit's name.
-    Console,
-    /// sexton's own standard output and error, untouched.
-    Inherit,
-    /// Nowhere.
-    Null,
 }
 
 /// How long a service without `[ready] timeout` may take to be ready.

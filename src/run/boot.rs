@@ -44,7 +44,7 @@ use super::place::Place;
 use super::readiness::Watcher;
 use super::render::Renderer;
 use super::requests::{Pending, Requests};
-use super::{Class, Init, Options, directory, load, settings};
+use super::{Class, Init, Options, directory, load, logging, settings};
 
 /// How often what nothing can be done without is asked for again: for two seconds.
 const TRIES: u32 = 100;
@@ -142,6 +142,9 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
     // What an init held goes with its process: closing a thousand pipes one by one would only delay the end.
     let mut init =
         ManuallyDrop::new(assemble(options, place, poller, signals, server, null, &loaded, limitations));
+    if place == Place::Machine {
+        init.logs.use_kernel_log();
+    }
     init.say_what_is_wrong(&loaded);
     if most_descriptors < DESCRIPTORS_OF_SEXTON + DESCRIPTORS_A_UNIT * loaded.entries.len() as u64 {
         // The units could take what it needs, and then nobody would ever read why they wait.
@@ -190,6 +193,7 @@ fn assemble(
         shutdown_timeout: loaded.settings.shutdown_timeout,
         random_seed: started.as_nanos() ^ u64::from(std::process::id()),
     };
+    let usual = logging::usual(&loaded.settings, &options.run_directory, &mut limitations);
     Init {
         place,
         engine: Engine::new(loaded.entries.clone(), engine_options),
@@ -201,7 +205,7 @@ fn assemble(
         deferrals: Deferrals::default(),
         said_of_files: HashSet::new(),
         launcher: Launcher::new(Environment::inherited(environment), null, leads, terminal),
-        logs: LogPipes::new(names, loaded.settings.log, Class::Logger as u8),
+        logs: LogPipes::new(names, usual, Class::Logger as u8),
         notify: NotifySockets::new(&options.run_directory, Class::Notify as u8),
         watcher: Watcher::new(Class::Readiness as u8),
         probing: BTreeSet::new(),

@@ -31,6 +31,7 @@ pub mod judge;
 mod judging;
 pub mod launch;
 pub mod load;
+pub mod logging;
 pub mod notify;
 mod pending;
 mod perform;

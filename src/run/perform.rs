@@ -108,7 +108,7 @@ impl Init {
                 // Where two processes of a unit overlap, both write to the log of the one unit that they are.
                 let slot = slot(self.engine.find(unit.name.as_str()).unwrap_or(id));
                 self.logs.know(slot, &unit.name);
-                let outputs = self.logs.outputs_for(slot, program.log, ready).map_err(pipe_failed)?;
+                let outputs = self.logs.outputs_for(slot, &program.log, ready).map_err(pipe_failed)?;
                 (outputs.stdout, outputs.stderr)
             }
         };
@@ -124,6 +124,9 @@ impl Init {
             notify: notify.as_deref(),
             promised: promised_fd.as_ref().map(|(number, fd)| (*number, fd.as_fd())),
         })?;
+        if is_main {
+            self.logs.runs(slot(id), started.pid());
+        }
         if let Some(pipes) = pipes {
             self.captures.watch(started.pid(), unit, pipes, &self.poller);
         }

@@ -1,7 +1,7 @@
 //! Readiness on its way to the engine: what the watcher wishes is done, what it sees becomes an event.
 
 use crate::engine::{Event, Reason, UnitId};
-use crate::model::unit::{LogTarget, Readiness as Way};
+use crate::model::unit::Readiness as Way;
 use crate::model::{ExitStatus, Pid, Signal, SpawnError};
 use crate::sys::kill;
 use crate::sys::poll::Readiness;
@@ -148,8 +148,8 @@ impl Init {
         let pipe_failed = |error: std::io::Error| super::perform::pipe_failed(&unit, &error);
         let captured = self.watcher.probe_output(id).map_err(pipe_failed)?;
         // What a probe prints is an answer, not a log: only what it complains of is worth nobody's console either.
-        let outputs = self.logs.outputs_for(slot(id), LogTarget::Null, None).map_err(pipe_failed)?;
-        let stdout = captured.as_ref().map_or(outputs.stdout, std::os::fd::AsFd::as_fd);
+        let null = self.launcher.null();
+        let stdout = captured.as_ref().map_or(null, std::os::fd::AsFd::as_fd);
         self.launcher.launch(&Launch {
             unit: &unit,
             program,
@@ -158,7 +158,7 @@ impl Init {
             part: Part::Around,
             reason: if self.probing.contains(&id) { Reason::Reload } else { Reason::Start },
             main: self.engine.unit(id).main_pid(),
-            output: (stdout, outputs.stderr),
+            output: (stdout, null),
             notify: None,
             promised: None,
         })

@@ -123,7 +123,7 @@ fn words(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::unit::{Hooks, LogTarget, Process, Ready, Require, Restart, Stop};
+    use crate::model::unit::{Hooks, Process, Ready, Require, Restart, Stop};
     use crate::model::{Command, Text};
     use crate::run::load::scratch::Scratch;
     use std::fs;
@@ -151,7 +151,7 @@ mod tests {
             configtest: None,
             reload: None,
             renders: files.iter().map(render).collect(),
-            log: LogTarget::Default,
+            log: Rc::default(),
         }
     }
 

@@ -48,6 +48,7 @@ pub mod process;
 pub mod processes;
 pub mod reap;
 pub mod replace;
+pub mod shared;
 mod shelf;
 pub mod signals;
 pub mod sigwait;

@@ -237,7 +237,7 @@ impl<'s> Walk<'_, 's> {
     fn simple(&mut self, key: &'static Key, kind: Kind, value: &DeValue<'s>) -> bool {
         match (kind, value) {
             (
-                Kind::Text | Kind::Duration | Kind::Choice(_) | Kind::Account | Kind::Signal,
+                Kind::Text | Kind::Duration | Kind::Size | Kind::Choice(_) | Kind::Account | Kind::Signal,
                 DeValue::String(text),
             ) => {
                 self.note(text);
@@ -278,7 +278,7 @@ impl<'s> Walk<'_, 's> {
             // Limits are looked at in full where they are read: what they take is wider than a type.
             (Kind::Limits, DeValue::Table(_)) => true,
             (Kind::Flag, DeValue::Boolean(_)) => true,
-            (Kind::Integer(..) | Kind::Account | Kind::Signal, DeValue::Integer(_)) => true,
+            (Kind::Integer(..) | Kind::Size | Kind::Account | Kind::Signal, DeValue::Integer(_)) => true,
             (Kind::Fraction | Kind::Number, DeValue::Float(_) | DeValue::Integer(_)) => true,
             _ => false,
         }

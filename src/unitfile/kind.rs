@@ -21,6 +21,8 @@ pub enum Kind {
     Number,
     /// `"30s"`.
     Duration,
+    /// A number of bytes.
+    Size,
     /// An array of exit codes.
     Codes,
     /// A signal.
@@ -65,6 +67,7 @@ impl Kind {
             Kind::Fraction => "number from 0 to 1",
             Kind::Number => "number",
             Kind::Duration => "duration",
+            Kind::Size => "size",
             Kind::Codes => "array of exit codes",
             Kind::Signal => "signal",
             Kind::Signals => "array of signals",
@@ -93,6 +96,7 @@ impl Kind {
             Kind::Fraction => "0.1",
             Kind::Number => "15 or 0.5, without quotes",
             Kind::Duration => "\"30s\", \"100ms\" or \"1h 30m\"",
+            Kind::Size => "\"10MiB\"",
             Kind::Codes => "[0, 143]",
             Kind::Signal => "\"HUP\"",
             Kind::Signals => "[\"TERM\", \"INT\"]",

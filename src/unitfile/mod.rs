@@ -15,6 +15,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod kind;
 pub mod lint;
+pub mod log;
 pub mod parts;
 pub mod phases;
 pub mod pool;

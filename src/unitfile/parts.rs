@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use super::read::Reader;
 use crate::model::unit::{
-    ConfigTest, Directory, Hooks, LogTarget, Process, Program, Ready, Reload, Render, Require, Restart, Stop,
+    ConfigTest, Directory, Hooks, Log, Process, Program, Ready, Reload, Render, Require, Restart, Stop,
 };
 
 /// The parts of one document that are the same for each of its instances, as far as they were met.
@@ -45,7 +45,7 @@ pub struct Parts {
     /// `[[render]]`.
     pub renders: Option<Rc<[Render]>>,
     /// `[log]`.
-    pub log: Option<LogTarget>,
+    pub log: Option<Rc<Log>>,
 }
 
 impl Reader<'_, '_> {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::model::command::SyntaxError;
 use crate::model::unit::{
-    ConfigTest, Directory, Hooks, Process, Program, Ready, Reload, Render, Require, Restart, Stop,
+    ConfigTest, Directory, Hooks, Log, Process, Program, Ready, Reload, Render, Require, Restart, Stop,
 };
 use crate::model::{Command, Text, UnitName};
 
@@ -45,6 +45,8 @@ pub struct Pool {
     pub reload: Recent<Rc<Reload>>,
     /// `[[render]]`.
     pub renders: Recent<Rc<[Render]>>,
+    /// `[log]`.
+    pub log: Recent<Rc<Log>>,
     /// All of the above: the instances of a template by count are often the same to the letter.
     pub program: Recent<Rc<Program>>,
 }

@@ -11,8 +11,8 @@ use super::document::Value;
 use super::read::{Reader, in_order, items, table};
 use crate::model::Text;
 use crate::model::unit::{
-    Directory, DirectoryKind, HOOK_TIMEOUT, Hook, Hooks, HttpTarget, Keep, Kill, LogTarget, OnFailure,
-    Program, Readiness, Ready, Require, Restart, RestartOn, Stop, StopStep,
+    Directory, DirectoryKind, HOOK_TIMEOUT, Hook, Hooks, HttpTarget, Keep, Kill, OnFailure, Program,
+    Readiness, Ready, Require, Restart, RestartOn, Stop, StopStep,
 };
 
 /// A timeout of nothing would fail everything; a probe without a pause would be a busy loop.
@@ -32,7 +32,7 @@ impl<'s> Reader<'_, 's> {
         let configtest = self.part(|parts| &mut parts.configtest, |reader| reader.configtest(root));
         let reload = self.part(|parts| &mut parts.reload, |reader| reader.reload(root));
         let renders = self.part(|parts| &mut parts.renders, |reader| reader.renders(root));
-        let log = self.part(|parts| &mut parts.log, |reader| reader.log_target(root));
+        let log = self.part(|parts| &mut parts.log, |reader| reader.log(root));
         let program = Program {
             exec: exec?,
             process,
@@ -292,16 +292,6 @@ impl<'s> Reader<'_, 's> {
             self.problems.error(&value.span(), format!("{written} is not a number from 0 to 1"));
         }
         number.map(|number| (number * 1000.0).round() as u32)
-    }
-
-    fn log_target(&mut self, root: &DeTable<'s>) -> LogTarget {
-        let Some((keys, _)) = table(root, "log") else { return LogTarget::Default };
-        match self.choice(keys, "to", &["default", "console", "inherit", "null"]) {
-            Some(1) => LogTarget::Console,
-            Some(2) => LogTarget::Inherit,
-            Some(3) => LogTarget::Null,
-            _ => LogTarget::Default,
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! docs/units.md to the truth all read this table; what is not in it does not exist.
 
 pub use super::kind::Kind;
+use super::log::{LOG, SETTINGS_LOG};
 
 /// One key.
 #[derive(Debug)]
@@ -18,7 +19,8 @@ pub struct Key {
     pub meaning: &'static str,
 }
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Key {
+/// A key.
+pub const fn key(name: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Key {
     Key { name, kind, default, meaning }
 }
 
@@ -70,7 +72,7 @@ pub static UNIT: &[Key] = &[
     ),
     key("stop", Kind::Table(STOP), "", "how it is stopped"),
     key("restart", Kind::Table(RESTART), "", "what happens when it ends by itself"),
-    key("log", Kind::Table(LOG), "", "where its output goes"),
+    key("log", Kind::Table(LOG), "", "where its output goes, in what form, and how much of it is kept"),
 ];
 
 /// `[service]` and `[task]`.
@@ -356,14 +358,6 @@ static RESTART: &[Key] = &[
     ),
 ];
 
-/// `[log]`.
-static LOG: &[Key] = &[key(
-    "to",
-    Kind::Choice(&["default", "console", "inherit", "null"]),
-    "`\"default\"`",
-    "`\"default\"`: as `sexton.toml` says; `\"console\"`: sexton's own output, each line with the unit's name; `\"inherit\"`: sexton's own output, untouched; `\"null\"`: nowhere",
-)];
-
 /// `sexton.toml`.
 pub static SETTINGS: &[Key] = &[
     key(
@@ -374,7 +368,7 @@ pub static SETTINGS: &[Key] = &[
     ),
     key("shutdown", Kind::Table(SHUTDOWN), "", "how sexton ends"),
     key("control", Kind::Table(CONTROL), "", "who may speak to sexton"),
-    key("log", Kind::Table(SETTINGS_LOG), "", "what `default` means for the output of units"),
+    key("log", Kind::Table(SETTINGS_LOG), "", "what holds for the output of units, and where log files are"),
 ];
 
 static SHUTDOWN: &[Key] =
@@ -389,13 +383,6 @@ static CONTROL: &[Key] = &[
         "permission bits of the control socket, in octal",
     ),
 ];
-
-static SETTINGS_LOG: &[Key] = &[key(
-    "to",
-    Kind::Choice(&["console", "inherit", "null"]),
-    "`\"console\"`",
-    "where the output of units goes that do not say so themselves",
-)];
 
 /// The key of this name.
 pub fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {

@@ -5,7 +5,6 @@ use toml::de::DeTable;
 use super::diagnostic::Spot;
 use super::read::{Reader, items, table};
 use crate::model::Settings;
-use crate::model::unit::LogTarget;
 use std::time::Duration;
 
 impl<'s> Reader<'_, 's> {
@@ -27,13 +26,7 @@ impl<'s> Reader<'_, 's> {
             settings.control_group = keys.get("group").and_then(|value| self.account(value));
             settings.control_mode = self.octal(keys, "mode", 0o777);
         }
-        if let Some((keys, _)) = table(root, "log") {
-            settings.log = match self.choice(keys, "to", &["console", "inherit", "null"]) {
-                Some(1) => LogTarget::Inherit,
-                Some(2) => LogTarget::Null,
-                _ => LogTarget::Console,
-            };
-        }
+        self.log_settings(root, &mut settings);
         (settings, start)
     }
 }

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sexton::model::unit::{
-    ConfigTest, Entry, Hook, Hooks, Kill, Kind, LogTarget, Occasions, OnFailure, OnPreStopFailure, PreStop,
-    Process, Program, Readiness, Ready, Reload, ReloadBy, Render, Require, Restart, RestartOn, Stop,
-    StopStep, Unit, Until,
+    ConfigTest, Entry, Hook, Hooks, Kill, Kind, Occasions, OnFailure, OnPreStopFailure, PreStop, Process,
+    Program, Readiness, Ready, Reload, ReloadBy, Render, Require, Restart, RestartOn, Stop, StopStep, Unit,
+    Until,
 };
 use sexton::model::{Command, Signal, Text, UnitName};
 
@@ -203,6 +203,6 @@ fn program(chance: &mut Chance) -> Program {
         configtest: chance.percent(40).then(|| Rc::new(configtest(chance))),
         reload: chance.percent(40).then(|| Rc::new(reload(chance))),
         renders: if chance.percent(25) { [render()].into() } else { Rc::new([]) },
-        log: LogTarget::Default,
+        log: Rc::default(),
     }
 }

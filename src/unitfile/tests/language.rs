@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::model::log::{Log, LogFormat, Rate};
 use crate::model::process::Resource;
 use crate::model::unit::{IoClass, Keep, Kill, Kind, LogTarget, OnFailure, Readiness, RestartOn, Stdin};
 use crate::model::{Account, Signal};
@@ -17,7 +18,7 @@ fn a_service_without_anything_else_has_every_default() {
     assert_eq!(*program.ready, Default::default());
     assert_eq!(*program.stop, Default::default());
     assert_eq!(*program.restart, Default::default());
-    assert_eq!(program.log, LogTarget::Default);
+    assert_eq!(*program.log, Log::default());
     assert_eq!(unit.source.to_str(), Some("web.toml"));
 }
 
@@ -78,7 +79,12 @@ fn every_key_of_a_unit_is_understood() {
         (RestartOn::Always, 250, 0)
     );
     assert_eq!(program.restart.codes_final, [78]);
-    assert_eq!(program.log, LogTarget::Null);
+    let log = &program.log;
+    assert_eq!(
+        (log.to, log.format, log.max_size, log.keep),
+        (LogTarget::File, Some(LogFormat::Json), Some(1 << 20), Some(2))
+    );
+    assert_eq!((log.rate, log.max_line), (Rate::parse("100/m"), Some(4096)));
     assert!(unit.manual && unit.essential);
 }
 
@@ -151,7 +157,12 @@ stable = "20s"
 limit = 0
 window = "2m"
 [log]
-to = "null"
+to = "file"
+format = "json"
+max-size = "1MiB"
+keep = 2
+rate = "100/m"
+max-line = 4096
 "#;
 
 #[test]
@@ -284,8 +295,8 @@ fn an_unknown_key_comes_with_the_word_that_was_meant_or_its_home() {
         assert_eq!(errors(&format!("[{table}]\n")), [format!("1:2: unknown key '{table}'")]);
     }
     assert_eq!(
-        errors("[service]\nexec = [\"x\"]\n[log]\nmax-size = \"1MiB\"")[0],
-        "4:1: unknown key 'max-size'"
+        errors("[service]\nexec = [\"x\"]\n[log]\nmax-sise = \"1MiB\"")[0],
+        "4:1: unknown key 'max-sise' (did you mean 'max-size'?)"
     );
 }
 
@@ -385,7 +396,7 @@ fn settings_are_read_and_checked() {
     assert_eq!(said(&loaded), Vec::<String>::new());
     assert_eq!(loaded.start, [crate::model::UnitName::parse("b").unwrap()]);
     assert_eq!(loaded.settings.shutdown_timeout, Duration::from_secs(20));
-    assert_eq!((loaded.settings.socket_mode(), loaded.settings.log), (0o660, LogTarget::Inherit));
+    assert_eq!((loaded.settings.socket_mode(), loaded.settings.log.to), (0o660, LogTarget::Inherit));
     let loaded = load(&[("sexton.toml", "strat = []\nstart = [\"c\"]\n"), ("b.toml", "")]);
     assert_eq!(
         said(&loaded),

@@ -1,0 +1,231 @@
+//! The pipes of units: made once, kept over restarts, handed to every logger.
+//!
+//! ```text
+//!   console, raw, prefix      one pipe for both streams: their order is what a person reads by
+//!   json; files with prefix   a pipe each: a line says which of them it came by
+//!   null, inherit             none, unless readiness is a line of output: looked at, shown nowhere or as it came
+//! ```
+//!
+//! A unit whose readiness is a line of its output gets new pipes with each start, so that a line of the run before is
+//! never taken for one of this. One whose `[log]` has changed gets them too: what is in the old goes the old way.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+
+use super::{LogPipes, Outputs, Usual, Watch};
+use crate::logger::Slot;
+use crate::logger::protocol::{Attachment, Batch, Stream};
+use crate::logger::route::{Purpose, Route};
+use crate::model::log::{Log, LogFormat, LogTarget};
+use crate::model::unit::Readiness as Ready;
+use crate::model::{Moment, UnitName};
+
+/// Both ends of a unit's pipe, and of the one for standard error where it has its own.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    read: OwnedFd,
+    write: OwnedFd,
+    error: Option<Box<(OwnedFd, OwnedFd)>>,
+    log: Rc<Log>,
+    purpose: Purpose,
+    generation: u32,
+    pub(super) handover: Handover,
+}
+
+/// Has the logger the read end?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handover {
+    Waiting,
+    Done,
+}
+
+impl Pipe {
+    fn new(log: &Rc<Log>, purpose: Purpose, usual: &Usual) -> io::Result<Pipe> {
+        let (read, write) = io::pipe()?;
+        let apart = purpose == Purpose::Log && log.settled(&usual.log).keeps_streams_apart();
+        let error = apart.then(io::pipe).transpose()?;
+        Ok(Pipe {
+            read: read.into(),
+            write: write.into(),
+            error: error.map(|(read, write)| Box::new((read.into(), write.into()))),
+            log: Rc::clone(log),
+            purpose,
+            generation: usual.generation,
+            handover: Handover::Waiting,
+        })
+    }
+
+    fn outputs(&self) -> Outputs<'_> {
+        let stderr = self.error.as_ref().map_or(&self.write, |ends| &ends.1);
+        Outputs { stdout: self.write.as_fd(), stderr: stderr.as_fd() }
+    }
+
+    /// What the logger is told of it.
+    fn entry<'a>(
+        &self,
+        slot: Slot,
+        name: &'a UnitName,
+        watch: Option<&'a Watch>,
+        usual: &Usual,
+    ) -> Attachment<'a> {
+        Attachment {
+            slot,
+            serial: watch.map_or(0, |watch| watch.serial),
+            stream: Stream::Output,
+            route: Route::of(&self.log.settled(&usual.log), self.purpose),
+            name: name.as_str(),
+            pattern: watch.map_or("", |watch| &watch.pattern),
+        }
+    }
+
+    /// Adds its read ends to a message; false when there is no room for them.
+    fn add_to<'a>(
+        &'a self,
+        batch: &mut Batch,
+        fds: &mut Vec<BorrowedFd<'a>>,
+        entry: &Attachment<'_>,
+    ) -> bool {
+        let error = Attachment { stream: Stream::Error, ..entry.clone() };
+        let fits = match &self.error {
+            None => batch.add(std::slice::from_ref(entry)),
+            Some(_) => batch.add(&[entry.clone(), error]),
+        };
+        if fits {
+            fds.push(self.read.as_fd());
+            fds.extend(self.error.as_ref().map(|ends| ends.0.as_fd()));
+        }
+        fits
+    }
+
+    /// The form of its lines.
+    pub(super) fn format(&self, usual: &Usual) -> LogFormat {
+        Route::of(&self.log.settled(&usual.log), self.purpose).format
+    }
+}
+
+impl LogPipes {
+    /// A unit that came later; its slot is the next one.
+    fn add(&mut self, name: UnitName) {
+        self.names.push(name);
+        self.pipes.push(None);
+        // Without room its last lines are not kept; the pipe works all the same.
+        let _ = self.tails.as_ref().map(|tails| tails.make_room(self.names.len()));
+    }
+
+    /// Makes sure that a slot is this unit's: a sync gives the slots of those that went to those that came.
+    pub fn know(&mut self, slot: Slot, name: &UnitName) {
+        let index = slot.0 as usize;
+        if self.names.get(index) == Some(name) {
+            return;
+        }
+        while self.names.len() <= index {
+            self.add(name.clone());
+        }
+        self.forget(slot);
+        if let Some(place) = self.names.get_mut(index) {
+            place.clone_from(name);
+        }
+    }
+
+    /// The unit is no more: its pipe is closed, and the logger's end with it once that is read out.
+    pub fn forget(&mut self, slot: Slot) {
+        self.unwatch(slot);
+        self.waiting.retain(|waiting| *waiting != slot);
+        self.ended.retain(|ended| *ended != slot);
+        if let Some(place) = self.pipes.get_mut(slot.0 as usize) {
+            *place = None;
+        }
+        let _ = self.tails.as_ref().map(|tails| tails.clear(slot)); // What cannot be cleared was a line of another.
+    }
+
+    /// Where the output of a unit's process goes. For its main process `ready` is its `[ready]`, and a line that
+    /// it waits for is waited for from here on; for hooks and probes it is `None`. Call [`LogPipes::flush`] after
+    /// a round of starts. The error is that of `pipe(2)`: `EMFILE`, `ENFILE`.
+    pub fn outputs_for(
+        &mut self,
+        slot: Slot,
+        log: &Rc<Log>,
+        ready: Option<&Ready>,
+    ) -> io::Result<Outputs<'_>> {
+        let pattern = match ready {
+            Some(Ready::Log(pattern)) => Some(Rc::from(pattern.as_str())),
+            Some(_) | None => None,
+        };
+        let target = if log.to == LogTarget::Default { self.usual.log.to } else { log.to };
+        let purpose = match target {
+            LogTarget::Default | LogTarget::Console | LogTarget::File => Some(Purpose::Log),
+            LogTarget::Inherit => pattern.as_ref().map(|_| Purpose::Show),
+            LogTarget::Null if pattern.is_some() || self.null.is_none() => Some(Purpose::Look),
+            LogTarget::Null => None,
+        };
+        if let Some(purpose) = purpose {
+            return self.piped(slot, log, purpose, pattern);
+        }
+        match (target, &self.null) {
+            (LogTarget::Null, Some(null)) => Ok(Outputs { stdout: null.as_fd(), stderr: null.as_fd() }),
+            _ => Ok(Outputs { stdout: self.own.0.as_fd(), stderr: self.own.1.as_fd() }),
+        }
+    }
+
+    fn piped(
+        &mut self,
+        slot: Slot,
+        log: &Rc<Log>,
+        purpose: Purpose,
+        pattern: Option<Rc<str>>,
+    ) -> io::Result<Outputs<'_>> {
+        let missing = || io::Error::from_raw_os_error(libc::EBADF);
+        let index = slot.0 as usize;
+        let is_kept = match self.pipes.get(index).ok_or_else(missing)? {
+            None => false,
+            // A pipe that nobody reads yet is kept: replacing it would lose what is in it.
+            Some(pipe) if pipe.handover == Handover::Waiting => true,
+            Some(pipe) if pipe.generation != self.usual.generation => false,
+            Some(pipe) => pattern.is_none() && (Rc::ptr_eq(&pipe.log, log) || pipe.log == *log),
+        };
+        if !is_kept {
+            let pipe = Pipe::new(log, purpose, &self.usual)?;
+            let place = self.pipes.get_mut(index).ok_or_else(missing)?;
+            if place.replace(pipe).is_some() {
+                // Of the new pipe nothing has been read; what cannot be cleared costs its first line, after a kill.
+                let _ = self.tails.as_ref().map(|tails| tails.clear_marks(slot));
+            }
+            self.waiting.push(slot);
+        }
+        if let Some(pattern) = pattern {
+            self.next_serial = self.next_serial.wrapping_add(1);
+            self.watches.insert(slot, Watch { serial: self.next_serial, pattern });
+        }
+        self.pipes.get(index).and_then(Option::as_ref).map(Pipe::outputs).ok_or_else(missing)
+    }
+
+    /// Sends the read ends that wait, as many in a message as it takes.
+    pub(super) fn hand_over(&mut self, now: Moment) {
+        while !self.waiting.is_empty() {
+            let mut batch = Batch::new();
+            let mut fds = Vec::new();
+            let mut taken = 0;
+            for slot in &self.waiting {
+                let index = slot.0 as usize;
+                let (Some(Some(pipe)), Some(name)) = (self.pipes.get(index), self.names.get(index)) else {
+                    taken += 1;
+                    continue;
+                };
+                let entry = pipe.entry(*slot, name, self.watches.get(slot), &self.usual);
+                if !pipe.add_to(&mut batch, &mut fds, &entry) {
+                    break;
+                }
+                taken += 1;
+            }
+            if !batch.is_empty() && !self.link.send(batch.bytes(), &fds, now) {
+                return;
+            }
+            for slot in self.waiting.drain(..taken) {
+                if let Some(Some(pipe)) = self.pipes.get_mut(slot.0 as usize) {
+                    pipe.handover = Handover::Done;
+                }
+            }
+        }
+    }
+}

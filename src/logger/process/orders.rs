@@ -1,0 +1,138 @@
+//! What PID 1 tells the logger, carried out.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use super::{Logger, OWN_NAME, Outlet, PIPES, Shelf, Source, Wish};
+use crate::logger::Slot;
+use crate::logger::memory::{Left, Mark};
+use crate::logger::protocol::{Answer, Attachment, Beginning, MAX_MESSAGE, Order};
+use crate::logger::route::{Goal, Route};
+use crate::sys::handover;
+use crate::sys::poll::{Interest, Readiness, Token};
+
+impl Logger<'_> {
+    /// Takes what PID 1 says, message by message.
+    pub(super) fn obey(&mut self, readiness: &Readiness) -> Wish {
+        self.send_answers();
+        if !readiness.readable {
+            return Wish::GoOn;
+        }
+        let mut message = vec![0; MAX_MESSAGE];
+        loop {
+            match handover::receive_with_fds(self.control, &mut message) {
+                Ok((0, fds)) if fds.is_empty() => return Wish::Finish,
+                Ok((len, fds)) => match Order::decode(message.get(..len).unwrap_or_default()) {
+                    Some(Order::Finish) => return Wish::Finish,
+                    Some(Order::Retire) => return Wish::Retire,
+                    order => self.carry_out(order, fds),
+                },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Wish::GoOn,
+                Err(_) => return Wish::Finish,
+            }
+        }
+    }
+
+    fn carry_out(&mut self, order: Option<Order<'_>>, fds: Vec<OwnedFd>) {
+        match order {
+            Some(Order::Begin(beginning)) => self.begin(&beginning),
+            Some(Order::Attach(entries)) => {
+                entries.iter().zip(fds).for_each(|(entry, fd)| self.attach(entry, fd));
+            }
+            Some(Order::Runs(slot, pid)) => {
+                let own = self.outlets.iter_mut().filter(|outlet| outlet.slot == slot);
+                own.for_each(|outlet| outlet.pid = Some(pid));
+            }
+            Some(Order::Unwatch(slot)) => {
+                let own = self.sources.iter_mut().flatten().filter(|source| source.slot == slot);
+                own.for_each(|source| source.pattern = None);
+            }
+            Some(Order::Ended(mut slots)) => {
+                slots.sort_unstable();
+                self.drain_ready();
+                self.each_of(&slots, Logger::end_line);
+            }
+            Some(Order::Flush(slot)) => {
+                self.each_of(&[slot], Logger::drain);
+                self.answer(Answer::Flushed(slot));
+            }
+            Some(Order::Say(text)) => text.lines().for_each(|line| self.say(line)),
+            // What cannot be read comes from no sexton; the other two were seen to already.
+            Some(Order::Finish | Order::Retire) | None => {}
+        }
+    }
+
+    fn begin(&mut self, beginning: &Beginning<'_>) {
+        self.own_format = beginning.own.format;
+        self.desk.console.begin(beginning.width, beginning.own.format);
+        self.shelf = Shelf { directory: beginning.directory.into(), group: beginning.group };
+        let has_files = matches!(beginning.own.goal, Goal::File { .. });
+        self.own = has_files.then(|| Outlet::new(Slot(u32::MAX), OWN_NAME, beginning.own, &self.shelf));
+    }
+
+    /// Takes a pipe over. An earlier pipe of the unit is read on until nobody writes to it any more; that a line of
+    /// it says nothing about this run shows in its serial.
+    fn attach(&mut self, entry: &Attachment<'_>, fd: OwnedFd) {
+        let outlet = self.outlet_of(entry.slot, entry.name, entry.route);
+        let Ok(mut source) = Source::new(entry, fd, outlet) else { return };
+        self.succeed(entry, &mut source);
+        let place = self.holes.last().copied().unwrap_or(self.sources.len());
+        let token = Token::new(PIPES, u32::try_from(place).unwrap_or(u32::MAX));
+        if self.poller.add(source.fd(), token, Interest::Read).is_err() {
+            return;
+        }
+        if let Some(outlet) = self.outlets.get_mut(outlet) {
+            outlet.users += 1;
+        }
+        match self.sources.get_mut(place) {
+            Some(hole) => {
+                *hole = Some(source);
+                self.holes.pop();
+            }
+            None => self.sources.push(Some(source)),
+        }
+    }
+
+    /// Finds out where in a line the pipe stands: at the start of one, unless a logger before this one read from it.
+    fn succeed(&mut self, entry: &Attachment<'_>, source: &mut Source) {
+        let Some(memory) = &mut self.memory else { return };
+        memory.make_room(entry.slot);
+        let mut is_known = false;
+        for older in self.sources.iter_mut().flatten() {
+            if (older.slot, older.stream) == (entry.slot, entry.stream) {
+                older.is_superseded();
+                is_known = true;
+            }
+        }
+        if is_known {
+            return memory.mark(entry.slot, entry.stream, Mark::Clean);
+        }
+        let at = |left: &Left| (left.slot, left.stream) == (entry.slot, entry.stream);
+        let left = self.estate.iter().position(at).map(|index| self.estate.swap_remove(index));
+        source.follow(memory.mark_of(entry.slot, entry.stream), left, entry.route.max_line);
+    }
+
+    /// The place of the outlet of this unit, which is made where there is none.
+    fn outlet_of(&mut self, slot: Slot, name: &str, route: Route) -> usize {
+        if let Some(place) = self.outlets.iter().position(|outlet| outlet.slot == slot && outlet.name == name)
+        {
+            if let Some(outlet) = self.outlets.get_mut(place).filter(|outlet| outlet.route != route) {
+                outlet.reroute(route, &self.shelf);
+            }
+            return place;
+        }
+        let new = Outlet::new(slot, name, route, &self.shelf);
+        // What it dropped and did not say is said by nobody then: it was a unit that is gone.
+        let unused = self.outlets.iter().position(|outlet| outlet.users == 0 && outlet.say_at().is_none());
+        match unused.and_then(|place| Some((place, self.outlets.get_mut(place)?))) {
+            Some((place, outlet)) => {
+                *outlet = new;
+                place
+            }
+            None => {
+                self.outlets.push(new);
+                self.outlets.len() - 1
+            }
+        }
+    }
+}

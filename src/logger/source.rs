@@ -1,0 +1,200 @@
+//! One pipe of a unit, as the logger reads it.
+//!
+//! ```text
+//!   read ──▶ bytes ──▶ (the rest of a line whose beginning was lost: passed over) ──▶ tail, outlet
+//!     marked before and after, so that whoever comes after a kill knows where in a line the pipe stands
+//! ```
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use regex_lite::Regex;
+
+use super::Slot;
+use super::lines::Lines;
+use super::memory::{Left, Mark, Memory};
+use super::protocol::{Attachment, Stream};
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Read(usize),
+    Empty,
+    Ended,
+}
+
+/// One pipe.
+pub(super) struct Source {
+    file: File,
+    pub(super) slot: Slot,
+    pub(super) stream: Stream,
+    pub(super) serial: u32,
+    pub(super) pattern: Option<Regex>,
+    pub(super) lines: Lines,
+    /// The place of the outlet.
+    pub(super) outlet: usize,
+    /// Bytes of a line that are passed over at most, until it ends.
+    passing: Option<usize>,
+    /// Lines that lost their beginning and were passed over, and are not yet counted.
+    pub(super) beheaded: u64,
+    /// Is this the pipe whose marks are kept? The newest of a unit's is.
+    is_marked: bool,
+    mark: Mark,
+}
+
+impl Source {
+    /// Takes a pipe over. `mark` is how far a logger before this one was, `left` the beginning of a line that it left.
+    pub(super) fn new(entry: &Attachment<'_>, fd: OwnedFd, outlet: usize) -> io::Result<Source> {
+        let file = File::from(fd);
+        // The read end's description is shared with PID 1 alone, which never reads.
+        fcntl(&file, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(Source {
+            file,
+            slot: entry.slot,
+            stream: entry.stream,
+            serial: entry.serial,
+            pattern: if entry.pattern.is_empty() { None } else { Regex::new(entry.pattern).ok() },
+            lines: Lines::new(entry.route.max_line),
+            outlet,
+            passing: None,
+            beheaded: 0,
+            is_marked: true,
+            mark: Mark::Clean,
+        })
+    }
+
+    /// Goes on where the logger before this one was: after the beginning that it left, or at the next line.
+    pub(super) fn follow(&mut self, mark: Mark, left: Option<Left>, longest: u32) {
+        match left {
+            Some(left) => self.lines.begin_with(left.bytes),
+            None if mark.is_torn() => self.passing = Some(longest as usize),
+            None => {}
+        }
+        self.mark = if self.lines.is_between() { Mark::Clean } else { Mark::InALine };
+    }
+
+    /// What this leaves for the next logger.
+    pub(super) fn left(&self) -> Option<Left> {
+        let bytes = self.lines.kept();
+        (self.is_marked && !bytes.is_empty()).then(|| Left {
+            slot: self.slot,
+            stream: self.stream,
+            bytes: bytes.to_vec(),
+        })
+    }
+
+    /// A newer pipe of the unit is there.
+    pub(super) fn is_superseded(&mut self) {
+        self.is_marked = false;
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Reads what is there, at most a buffer of it.
+    pub(super) fn read(&mut self, buffer: &mut [u8], memory: Option<&Memory>) -> Progress {
+        self.note(Mark::Reading, memory);
+        match self.file.read(buffer) {
+            Ok(0) => self.unread(Progress::Ended, memory),
+            Ok(count) => {
+                let ends_a_line = buffer.get(count - 1) == Some(&b'\n');
+                self.note(if ends_a_line { Mark::WholeLines } else { Mark::InALine }, memory);
+                Progress::Read(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.unread(Progress::Empty, memory),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.unread(Progress::Read(0), memory)
+            }
+            Err(_) => self.unread(Progress::Ended, memory),
+        }
+    }
+
+    fn unread(&self, progress: Progress, memory: Option<&Memory>) -> Progress {
+        self.note(self.mark, memory);
+        progress
+    }
+
+    /// What was read has been written out.
+    pub(super) fn settle(&mut self, memory: Option<&Memory>) {
+        let is_between = self.lines.is_between() && self.passing.is_none();
+        self.mark = if is_between { Mark::Clean } else { Mark::InALine };
+        self.note(self.mark, memory);
+    }
+
+    fn note(&self, mark: Mark, memory: Option<&Memory>) {
+        if let (true, Some(memory)) = (self.is_marked, memory) {
+            memory.mark(self.slot, self.stream, mark);
+        }
+    }
+
+    /// Leaves out what belongs to a line that lost its beginning.
+    pub(super) fn sound<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let Some(most) = self.passing else { return bytes };
+        let end = bytes.iter().take(most).position(|byte| *byte == b'\n').map(|at| at + 1);
+        let at = end.unwrap_or(bytes.len().min(most));
+        self.passing = if end.is_some() || at == most { None } else { Some(most - at) };
+        self.beheaded += u64::from(self.passing.is_none());
+        bytes.get(at..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logger::route::{Purpose, Route};
+    use crate::logger::tails::Tails;
+    use crate::model::log::Log;
+    use std::io::Write;
+
+    fn source(read: OwnedFd) -> Source {
+        let route = Route::of(&Log::default(), Purpose::Log);
+        let (slot, stream) = (Slot(0), Stream::Output);
+        Source::new(&Attachment { slot, serial: 0, stream, route, name: "web", pattern: "" }, read, 0)
+            .unwrap()
+    }
+
+    #[test]
+    fn the_mark_says_at_each_moment_what_a_kill_would_leave() {
+        let tails = Tails::create(1).unwrap();
+        let memory = Memory::new(tails.file().try_clone().unwrap());
+        let mark = || memory.mark_of(Slot(0), Stream::Output);
+        let (read, mut write) = io::pipe().unwrap();
+        let mut source = source(read.into());
+        let mut buffer = [0; 100];
+        write.write_all(b"one\ntw").unwrap();
+        assert_eq!(source.read(&mut buffer, Some(&memory)), Progress::Read(6));
+        assert_eq!(mark(), Mark::InALine);
+        source.lines.feed(&buffer[..6], &mut |_, _| {});
+        source.settle(Some(&memory));
+        assert_eq!(mark(), Mark::InALine);
+        assert_eq!(source.read(&mut buffer, Some(&memory)), Progress::Empty);
+        assert_eq!(mark(), Mark::InALine);
+        write.write_all(b"o\n").unwrap();
+        source.read(&mut buffer, Some(&memory));
+        assert_eq!(mark(), Mark::WholeLines);
+        source.lines.feed(b"o\n", &mut |_, _| {});
+        source.settle(Some(&memory));
+        assert_eq!(mark(), Mark::Clean);
+        source.is_superseded();
+        write.write_all(b"x").unwrap();
+        source.read(&mut buffer, Some(&memory));
+        assert_eq!(mark(), Mark::Clean, "the marks belong to the newer pipe");
+    }
+
+    #[test]
+    fn the_rest_of_a_line_that_lost_its_beginning_is_passed_over() {
+        let (read, _write) = io::pipe().unwrap();
+        let mut source = source(read.into());
+        source.follow(Mark::InALine, None, 10);
+        assert_eq!((source.sound(b"rest"), source.beheaded), (&b""[..], 0));
+        assert_eq!((source.sound(b" it\nnext\n"), source.beheaded), (&b"next\n"[..], 1));
+        assert_eq!(source.sound(b"all\n"), b"all\n");
+        source.follow(Mark::Reading, None, 10);
+        assert_eq!(source.sound(b"0123456789abc"), b"abc", "an endless line is not passed over for ever");
+        source.follow(Mark::WholeLines, None, 10);
+        assert_eq!(source.sound(b"whole\n"), b"whole\n");
+    }
+}
