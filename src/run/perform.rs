@@ -125,7 +125,7 @@ impl Init {
             promised: promised_fd.as_ref().map(|(number, fd)| (*number, fd.as_fd())),
         })?;
         if is_main {
-            self.logs.runs(slot(id), started.pid());
+            self.logs.runs(slot(self.engine.find(unit.name.as_str()).unwrap_or(id)), started.pid());
         }
         if let Some(pipes) = pipes {
             self.captures.watch(started.pid(), unit, pipes, &self.poller);
