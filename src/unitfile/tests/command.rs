@@ -39,7 +39,7 @@ fn without_a_file_it_is_what_it_would_be_without_an_init() {
     let exec: Vec<&str> = program.exec.argv().iter().map(|text| text.as_str()).collect();
     assert_eq!(exec, ["sh", "-c", "echo 50% $$HOME \"x\"\n"]);
     assert_eq!(program.process.directory.as_ref().map(|text| text.as_str()), Some("/srv/50%"));
-    assert_eq!((&program.process.stdin, program.log), (&Stdin::Inherit, LogTarget::Inherit));
+    assert_eq!((&program.process.stdin, program.log.to), (&Stdin::Inherit, LogTarget::Inherit));
     assert_eq!((program.restart.on, unit.essential), (RestartOn::Never, true));
     assert_eq!(words(&loaded.start), ["a", "main"]);
     assert_eq!(words(&unit.needs), ["a"]);
