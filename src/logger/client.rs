@@ -64,7 +64,14 @@ pub struct Usual {
     /// The group of log files.
     pub group: Option<u32>,
     /// How often it has changed: pipes that are older are replaced.
-    pub(super) generation: u32,
+    generation: u32,
+}
+
+impl Usual {
+    /// What holds from the start on.
+    pub fn new(log: Log, directory: PathBuf, group: Option<u32>) -> Usual {
+        Usual { log, directory, group, generation: 0 }
+    }
 }
 
 /// Where a process's output goes.

@@ -105,7 +105,7 @@ fn log(to: LogTarget) -> Rc<Log> {
 }
 
 fn to(to: LogTarget) -> Usual {
-    Usual { log: Log { to, ..Log::default() }, ..Usual::default() }
+    Usual::new(Log { to, ..Log::default() }, std::path::PathBuf::new(), None)
 }
 
 fn log_line(pattern: &str) -> Ready {

@@ -46,7 +46,7 @@ pub(super) fn usual(settings: &Settings, run_directory: &Path, limitations: &mut
             None
         }
     });
-    Usual { log: settings.log.clone(), directory, group }
+    Usual::new(settings.log.clone(), directory, group)
 }
 
 fn usual_directory(uid: u32, run_directory: &Path) -> PathBuf {

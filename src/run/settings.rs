@@ -11,8 +11,8 @@ use std::path::Path;
 
 use crate::control::policy::Policy;
 use crate::model::Settings;
+use crate::model::log::LogTarget;
 use crate::model::time::Spoken;
-use crate::model::unit::LogTarget;
 use crate::sys::accounts::Accounts;
 use crate::sys::process;
 
@@ -33,13 +33,19 @@ pub fn changes(old: &Settings, new: &Settings) -> Vec<String> {
     if old.socket_mode() != new.socket_mode() {
         changes.push(format!("[control] mode is {:04o}", new.socket_mode()));
     }
-    if old.log != new.log {
-        let to = match new.log {
+    if old.log.to != new.log.to {
+        let to = match new.log.to {
             LogTarget::Console | LogTarget::Default => "console",
+            LogTarget::File => "file",
             LogTarget::Inherit => "inherit",
             LogTarget::Null => "null",
         };
         changes.push(format!("[log] to is {to}, for units that start from now on"));
+    } else if old.log != new.log {
+        changes.push("[log] has other words, for units that start from now on".to_owned());
+    }
+    if (&old.log_directory, &old.log_group) != (&new.log_directory, &new.log_group) {
+        changes.push("[log] directory and group stay as they are until sexton starts anew".to_owned());
     }
     changes
 }
@@ -85,7 +91,7 @@ impl Init {
             return;
         }
         self.engine.set_shutdown_timeout(new.shutdown_timeout);
-        self.logs.set_usual(new.log);
+        self.logs.set_usual(new.log.clone());
         let is_other_door = self.settings.control_group != new.control_group
             || self.settings.socket_mode() != new.socket_mode();
         if let Some(server) = self.server.as_mut().filter(|_| is_other_door) {
@@ -103,6 +109,7 @@ impl Init {
 mod tests {
     use super::*;
     use crate::model::Account;
+    use crate::model::log::Log;
     use std::time::Duration;
 
     #[test]
@@ -113,7 +120,8 @@ mod tests {
             shutdown_timeout: Duration::from_secs(20),
             control_group: Some(Account::Name("adm".into())),
             control_mode: None,
-            log: LogTarget::Null,
+            log: Log { to: LogTarget::Null, ..Log::default() },
+            ..Settings::default()
         };
         let said = [
             "[shutdown] timeout is 20 s",
@@ -123,6 +131,10 @@ mod tests {
         ];
         assert_eq!(changes(&old, &new), said);
         assert_eq!(changes(&new, &old)[1], "[control] group is none");
+        let keep = Settings { log: Log { keep: Some(9), ..old.log.clone() }, ..Settings::default() };
+        assert_eq!(changes(&old, &keep), ["[log] has other words, for units that start from now on"]);
+        let elsewhere = Settings { log_directory: Some("/srv".into()), ..Settings::default() };
+        assert_eq!(changes(&old, &elsewhere).len(), 1);
         // A mode that is spelt out and is the usual one is no change.
         let spelt = Settings { control_mode: Some(0o600), ..Settings::default() };
         assert_eq!(changes(&old, &spelt), [""; 0]);
