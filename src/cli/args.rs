@@ -144,13 +144,11 @@ Examples:
     Why(OneUnit),
     /// Tell by the exit status whether all is ready that should be: for HEALTHCHECK and exec probes
     #[command(after_help = "\
-Without units: everything that is wanted is ready, and nothing has failed. With units: each of them is ready.
-Prints a line for each unit that is not, and exits with 1; with 4 where no sexton runs, and with 5 where it gives no
-answer within five seconds. --timeout changes that.
+Without units: all that is wanted is ready, and nothing has failed. Prints a line for each unit that is not, and
+exits with 1. Waits for five seconds unless --timeout says otherwise.
 
-Examples:
-  HEALTHCHECK --interval=5s CMD [\"/sexton\", \"health\"]
-  sexton health web 'redis@*'")]
+Example:
+  HEALTHCHECK CMD [\"/sexton\", \"health\"]")]
     Health(OptionalUnits),
     /// Print all that is known of a unit
     Show(OneUnit),

@@ -83,10 +83,9 @@ pub enum BootError {
 impl fmt::Display for BootError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BootError::Cannot { what, error } => write!(f, "cannot {what}: {error}"),
+            BootError::Cannot { what, error } => write!(f, "cannot {what}: {}", cause(error)),
             BootError::NoUnits { directory, error } => {
-                let cause = error.raw_os_error().map_or_else(|| error.to_string(), errno_words);
-                write!(f, "cannot find units in '{}': {cause}", directory.display())
+                write!(f, "cannot find units in '{}': {}", directory.display(), cause(error))
             }
             BootError::Occupied { socket } => write!(
                 f,
@@ -165,9 +164,14 @@ fn insist<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     act()
 }
 
+/// The kernel's word without its number.
+fn cause(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), errno_words)
+}
+
 fn note(limitations: &mut Vec<String>, what: &str, result: io::Result<()>) {
     if let Err(error) = result {
-        limitations.push(format!("cannot {what}: {error}"));
+        limitations.push(format!("cannot {what}: {}", cause(&error)));
     }
 }
 
@@ -246,7 +250,7 @@ fn own_terminal(place: Place, loaded: &Loaded, limitations: &mut Vec<String>) ->
         Ok(true) => Terminal::GivenUp,
         Ok(false) => Terminal::Kept,
         Err(error) => {
-            limitations.push(format!("cannot leave the terminal to a service: {error}"));
+            limitations.push(format!("cannot leave the terminal to a service: {}", cause(&error)));
             Terminal::Kept
         }
     }
@@ -281,8 +285,9 @@ fn find_no_other(run_directory: &Path) -> Result<(), BootError> {
 fn open_control(run_directory: &Path, settings: &Settings, limitations: &mut Vec<String>) -> Option<Server> {
     if let Err(error) = make_run_directory(run_directory) {
         limitations.push(format!(
-            "cannot make the run directory '{}': {error}; nobody can talk to this sexton",
-            run_directory.display()
+            "cannot make the run directory '{}': {}; nobody can talk to this sexton",
+            run_directory.display(),
+            cause(&error)
         ));
         return None;
     }
@@ -291,8 +296,9 @@ fn open_control(run_directory: &Path, settings: &Settings, limitations: &mut Vec
         Ok(listener) => listener,
         Err(error) => {
             limitations.push(format!(
-                "cannot listen on '{}': {error}; nobody can talk to this sexton",
-                path.display()
+                "cannot listen on '{}': {}; nobody can talk to this sexton",
+                path.display(),
+                cause(&error)
             ));
             return None;
         }
@@ -385,7 +391,7 @@ mod tests {
         let gone = || io::Error::from_raw_os_error(libc::ENOENT);
         let words = |error: BootError| error.to_string();
         let cannot = words(BootError::Cannot { what: "make an epoll", error: gone() });
-        assert!(cannot.starts_with("cannot make an epoll: "), "{cannot}");
+        assert_eq!(cannot, "cannot make an epoll: no such file or directory");
         assert_eq!(
             words(BootError::NoUnits { directory: "/etc/x".into(), error: gone() }),
             "cannot find units in '/etc/x': no such file or directory"

@@ -1,6 +1,6 @@
 //! `sexton health`: what a probe is told, and how long it takes to tell.
 
-use crate::harness::{Plan, until};
+use crate::harness::{Machine, Plan, until};
 
 const NOTIFY: &str = "[ready]\nnotify = true\n[restart]\non = \"never\"\n";
 
@@ -26,6 +26,36 @@ fn it_is_well_only_when_all_that_should_be_ready_is() {
     assert_eq!(failed.out, "store is failed: exited with code 1\n");
     let unknown = machine.sexton(&["health", "stor"]).expect(1);
     assert!(unknown.err.contains("store"), "{}", unknown.err);
+}
+
+/// Of the processors' time: how long the clock runs meanwhile is a matter of who else runs.
+#[test]
+fn a_probe_costs_less_than_ten_milliseconds_and_tires_nobody() {
+    let machine = Plan::new()
+        .file("units/many@.toml", "[instances]\ncount = 200\n[service]\nexec = [\"@TESTD@\", \"wait\"]\n")
+        .up();
+    until("all are ready", || machine.sexton(&["health"]).ok().then_some(()));
+    let ticks = |machine: &Machine| -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", machine.pid1())).unwrap_or_default();
+        let fields: Vec<&str> =
+            stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
+        [11, 12].iter().filter_map(|place| fields.get(*place)?.parse::<u64>().ok()).sum()
+    };
+    let before = ticks(&machine);
+    let line = "n=0; while [ $n -lt 300 ]; do @SEXTON@ health || exit 1; n=$((n+1)); done; times";
+    let times = machine.shell(line).expect(0).out;
+    // The second line is that of the children: 0m0.120s 0m0.430s.
+    let children = times.lines().nth(1).unwrap_or_default();
+    let seconds: f64 = children
+        .split_whitespace()
+        .filter_map(|time| {
+            let (minutes, seconds) = time.trim_end_matches('s').split_once('m')?;
+            Some(minutes.parse::<f64>().ok()? * 60.0 + seconds.parse::<f64>().ok()?)
+        })
+        .sum();
+    assert!(seconds > 0.0, "{times}");
+    let (client, init) = (seconds * 1000.0 / 300.0, (ticks(&machine) - before) as f64 * 10.0 / 300.0);
+    assert!(client + init < 10.0, "{client} ms in the client, {init} ms in PID 1");
 }
 
 #[test]
