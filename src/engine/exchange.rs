@@ -173,8 +173,8 @@ impl Engine {
         ];
         let is_new = own.iter().zip(counts).any(|(own, count)| **own != count);
         own.into_iter().zip(counts).for_each(|(own, count)| *own = count);
-        // What it waited for may have been an edge that is no more.
-        if is_new {
+        // What it waited for may have been an edge that is no more, or stay down.
+        if is_new || matches!(cell.state, State::Waiting { .. }) {
             self.look_at(unit);
         }
     }

@@ -315,11 +315,16 @@ impl Engine {
         if let Some(by) = self.cell(unit).doom {
             return self.fail(unit, Failure::Dependency(by));
         }
-        if self.cell(unit).wanted == Wanted::Down {
+        let stays = self.cell(unit).wanted == Wanted::Down;
+        if stays {
             self.forget_kept(unit);
         }
         self.enter(unit, State::Stopped);
         self.look_at(unit);
+        // Whoever came to need it while it went down waits in vain; what a sync takes down has its own edges yet.
+        if stays && !self.is_syncing() {
+            self.doom_dependents(unit);
+        }
     }
 
     /// A service that ended well and is not to come back.

@@ -76,3 +76,14 @@ fn a_roll_passes_over_a_unit_that_a_sync_removed() {
     assert_eq!(orders.last().map(String::as_str), Some("reply 2 done"));
     assert_eq!(stage.phase("a"), Phase::Ready);
 }
+
+#[test]
+fn a_unit_that_comes_to_need_one_that_goes_down_does_not_wait_for_ever() {
+    let mut stage = stage(vec![service("db"), service("slow").notify(), service("web").needs("slow")]);
+    stage.boot("db slow web");
+    stage.stop("db");
+    stage.sync(vec![service("db"), service("slow").notify(), service("web").needs("slow db")]);
+    assert_eq!((stage.phase("db"), stage.phase("web")), (Phase::Stopping, Phase::Waiting));
+    stage.dies("db");
+    assert_eq!(stage.phase("web"), Phase::Failed);
+}
