@@ -10,8 +10,14 @@ mod answers;
 mod books;
 #[path = "../tests/simulation/chance.rs"]
 mod chance;
+#[path = "../tests/simulation/changes.rs"]
+mod changes;
+#[path = "../tests/simulation/files.rs"]
+mod files;
 #[path = "../tests/simulation/gate_books.rs"]
 mod gate_books;
+#[path = "../tests/simulation/gate_touches.rs"]
+mod gate_touches;
 #[path = "../tests/simulation/gates.rs"]
 mod gates;
 #[allow(dead_code, reason = "the test binary uses the rest")]
@@ -21,6 +27,16 @@ mod graphs;
 mod laws;
 #[path = "../tests/simulation/leftovers.rs"]
 mod leftovers;
+#[path = "../tests/simulation/places.rs"]
+mod places;
+#[path = "../tests/simulation/processes.rs"]
+mod processes;
+#[path = "../tests/simulation/promises.rs"]
+mod promises;
+#[path = "../tests/simulation/starts.rs"]
+mod starts;
+#[path = "../tests/simulation/stops.rs"]
+mod stops;
 #[path = "../tests/simulation/wishes.rs"]
 mod wishes;
 #[path = "../tests/simulation/world.rs"]

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sexton::engine::Role;
+use sexton::engine::{Reason, Role};
 use sexton::model::unit::Entry;
-use sexton::model::{Moment, Pid};
+use sexton::model::{Moment, Pid, Signal, UnitName};
 
 /// What the books say of one unit.
 #[derive(Default)]
 pub(crate) struct Books {
     pub(crate) needs: Vec<usize>,
+    pub(crate) wants: Vec<usize>,
     pub(crate) order: Vec<usize>,
     pub(crate) needed_by: Vec<usize>,
     pub(crate) conflicts: Vec<usize>,
@@ -17,6 +18,10 @@ pub(crate) struct Books {
     pub(crate) ordered: Vec<Role>,
     pub(crate) running: BTreeMap<Pid, Role>,
     pub(crate) main: Option<Pid>,
+    /// Processes that were its main one and named another.
+    pub(crate) former: BTreeSet<Pid>,
+    /// Those of them that nobody ends with the unit.
+    pub(crate) spared: BTreeSet<Pid>,
     pub(crate) shown: bool,
     pub(crate) named: bool,
     pub(crate) hooks_done: u16,
@@ -26,7 +31,15 @@ pub(crate) struct Books {
     pub(crate) afresh: bool,
     /// The present run was told to stop.
     pub(crate) told: bool,
+    /// The step in which its main process was ordered last, and the one in which it was told to reload.
+    pub(crate) main_ordered: u64,
+    pub(crate) reload_ordered: u64,
     pub(crate) restarts: Vec<Moment>,
+    /// What a process for its start has to be said to be for, where the books can tell.
+    pub(crate) reason: Option<Reason>,
+    /// The limit of restarts when it was decided that it comes back.
+    pub(crate) limit: usize,
+    pub(crate) may_come_back: bool,
     pub(crate) comes_back: bool,
     /// The present stop began after the shutdown had.
     pub(crate) in_shutdown: bool,
@@ -34,9 +47,33 @@ pub(crate) struct Books {
     pub(crate) left: BTreeSet<Pid>,
     /// Those of them that were told to end with KILL.
     pub(crate) killed: BTreeSet<Pid>,
+    /// Its hooks were changed in place since its main process was ordered.
+    pub(crate) is_amended: bool,
+    /// The daemon asked for more time, up to here; and when it was told to stop.
+    pub(crate) extended: Option<Moment>,
+    /// The last that was ordered for the present stop was a signal to its main process.
+    pub(crate) signalled: Option<Signal>,
 }
 
 impl Books {
+    /// Another unit than before: all but the graph is forgotten.
+    pub(crate) fn forget_run(&mut self) {
+        let old = std::mem::take(self);
+        let Books { needs, wants, order, needed_by, conflicts, former, spared, left, killed, .. } = old;
+        *self = Books {
+            needs,
+            wants,
+            order,
+            needed_by,
+            conflicts,
+            former,
+            spared,
+            left,
+            killed,
+            ..Books::default()
+        };
+    }
+
     /// Its own start is at what comes before the main process.
     pub(crate) fn prepares(&self) -> bool {
         let prepares = |role: &Role| matches!(role, Role::Condition | Role::Prepare(_) | Role::ConfigTest);
@@ -44,14 +81,21 @@ impl Books {
     }
 }
 
-/// Empty books with the graph as the units draw it.
-pub(crate) fn books(entries: &[Entry]) -> Vec<Books> {
-    let place = |name: &sexton::model::UnitName| entries.iter().position(|entry| entry.name() == name);
-    let mut books: Vec<Books> = entries.iter().map(|_| Books::default()).collect();
-    for (index, entry) in entries.iter().enumerate() {
-        let Entry::Unit(unit) = entry else { continue };
+/// Draws the graph anew from the units that there are.
+pub(crate) fn redraw(books: &mut Vec<Books>, specs: &[Option<Entry>]) {
+    books.resize_with(specs.len().max(books.len()), Books::default);
+    let place = |name: &UnitName| find(specs, name);
+    for book in books.iter_mut() {
+        let lists = [&mut book.needs, &mut book.order, &mut book.needed_by, &mut book.conflicts];
+        lists.into_iter().for_each(Vec::clear);
+        book.wants.clear();
+    }
+    for (index, spec) in specs.iter().enumerate() {
+        let Some(Entry::Unit(unit)) = spec else { continue };
         books[index].needs = unit.needs.iter().filter_map(place).collect();
-        books[index].order = unit.wants.iter().chain(unit.after.iter()).filter_map(place).collect();
+        books[index].wants = unit.wants.iter().filter_map(place).collect();
+        let order = unit.wants.iter().chain(unit.after.iter()).filter_map(place);
+        books[index].order.extend(order);
         for other in unit.needs.iter().filter_map(place) {
             books[other].needed_by.push(index);
         }
@@ -63,5 +107,8 @@ pub(crate) fn books(entries: &[Entry]) -> Vec<Books> {
             books[other].conflicts.push(index);
         }
     }
-    books
+}
+
+fn find(specs: &[Option<Entry>], name: &UnitName) -> Option<usize> {
+    specs.iter().position(|spec| spec.as_ref().is_some_and(|entry| entry.name() == name))
 }

@@ -1,8 +1,9 @@
 //! The books of `gates`: what is known of each unit and of each request from events and effects alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use sexton::engine::{Request, RequestId, Role};
+use sexton::engine::{Reason, Request, RequestId, Role};
 use sexton::model::Pid;
 
 /// What is known of one unit.
@@ -11,7 +12,8 @@ pub(crate) struct Unit {
     /// Errands' processes that were ordered, and those that run.
     pub(crate) ordered: Vec<Role>,
     pub(crate) running: BTreeMap<Pid, Role>,
-    /// The latest trial: the step in which it was ordered, and what it showed.
+    /// The latest trial: by which definition, the step in which it was ordered, and what it showed.
+    pub(crate) tried_by: Option<Rc<sexton::model::unit::Unit>>,
     pub(crate) tried_at: u64,
     pub(crate) found: Option<Found>,
     pub(crate) test_passed: bool,
@@ -21,13 +23,21 @@ pub(crate) struct Unit {
     pub(crate) ran: BTreeSet<u16>,
     pub(crate) ran_twice: Option<u16>,
     pub(crate) hooks_of: Option<RequestId>,
+    /// For which kind of stop they were ordered last.
+    pub(crate) hooks_reason: Option<Reason>,
     pub(crate) last_undo: Option<u16>,
     pub(crate) is_unsettled: bool,
     /// The hooks of the shutdown have begun.
     pub(crate) is_last_stop: bool,
     /// Since which step it is up without a break, and since which it is wished up.
     pub(crate) ready_since: Option<u64>,
+    /// Its main process was ordered, and it is not told to stop.
+    pub(crate) is_coming: bool,
+    /// When it came up last.
+    pub(crate) came_up: u64,
     pub(crate) wished_since: u64,
+    /// When another definition of it came to hold.
+    pub(crate) exchanged_at: u64,
     /// Something that it needs ended for good while it was up: it goes down, even if that comes back.
     pub(crate) is_doomed: bool,
     /// It was up when the present step began.
@@ -46,6 +56,8 @@ pub(crate) enum Found {
 pub(crate) struct Asked {
     pub(crate) request: Request,
     pub(crate) at: u64,
+    /// The unit of a roll whose turn it is.
+    pub(crate) turn: Option<usize>,
     pub(crate) passed: BTreeSet<usize>,
     pub(crate) failed: bool,
     pub(crate) begun: BTreeSet<(usize, u16)>,
@@ -60,6 +72,7 @@ impl Asked {
         Asked {
             request,
             at,
+            turn: None,
             passed: BTreeSet::new(),
             failed: false,
             begun: BTreeSet::new(),

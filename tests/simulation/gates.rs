@@ -4,60 +4,103 @@
 //! that ran: a test that is said to have passed must have been run, after the request came in, and have passed.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use sexton::engine::{
-    Effect, Engine, Event, Finding, Gate, HookNews, Outcome, Phase, Progress, Purpose, Reason, Refusal,
-    Renders, Request, RequestId, Role, Tested, TransactionPhase, Trial, UnitId, Verdict, Wanted,
+    Effect, Engine, Event, Finding, Gate, HookNews, Phase, Progress, Purpose, Reason, Renders, Request,
+    RequestId, Role, Tested, TransactionPhase, Trial, Verdict, Wanted,
 };
 use sexton::model::unit::{Entry, OnFailure, PreStop};
-use sexton::model::{Pid, UnitName};
+use sexton::model::{self, Moment, UnitName};
 
+use super::files::Files;
 use super::gate_books::{Asked, Found, Unit};
 
-type Judgement = Result<(), String>;
+pub(crate) type Judgement = Result<(), String>;
 
-fn law(number: u32, words: String) -> Judgement {
+pub(crate) fn law(number: u32, words: String) -> Judgement {
     Err(format!("law {number}: {words}"))
 }
 
 pub(crate) struct Gates {
-    entries: Vec<Entry>,
-    units: Vec<Unit>,
-    asked: BTreeMap<RequestId, Asked>,
-    step: u64,
-    given_up: bool,
-    shutdown: bool,
+    pub(crate) specs: Vec<Option<Entry>>,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) asked: BTreeMap<RequestId, Asked>,
+    pub(crate) step: u64,
+    pub(crate) now: Moment,
+    /// Units of which a process outlived KILL.
+    pub(crate) held: Vec<bool>,
+    pub(crate) shutdown: Option<Moment>,
 }
 
 impl Gates {
-    pub(crate) fn new(entries: &[Entry]) -> Gates {
+    pub(crate) fn new(specs: &[Option<Entry>]) -> Gates {
         Gates {
-            entries: entries.to_vec(),
-            units: entries.iter().map(|_| Unit::default()).collect(),
+            specs: specs.to_vec(),
+            units: specs.iter().map(|_| Unit::default()).collect(),
             asked: BTreeMap::new(),
             step: 0,
-            given_up: false,
-            shutdown: false,
+            now: Moment::default(),
+            held: Vec::new(),
+            shutdown: None,
         }
     }
 
-    fn place(&self, name: &UnitName) -> usize {
-        self.entries.iter().position(|entry| entry.name() == name).expect("a unit that there is")
+    /// Other definitions hold at these places.
+    pub(crate) fn exchange(&mut self, specs: &[Option<Entry>], news: &[(usize, Option<Entry>)]) {
+        self.specs = specs.to_vec();
+        self.grow(specs.len());
+        for (place, entry) in news {
+            if entry.is_none() {
+                self.units[*place] = Unit::default();
+            }
+            self.units[*place].exchanged_at = self.step;
+        }
     }
 
-    fn hooks(&self, unit: usize) -> &[PreStop] {
-        let Entry::Unit(unit) = &self.entries[unit] else { return &[] };
-        unit.program().map(|program| program.hooks.pre_stop.as_slice()).unwrap_or_default()
+    pub(crate) fn grow(&mut self, n_places: usize) {
+        self.specs.resize(n_places.max(self.specs.len()), None);
+        self.units.resize_with(n_places.max(self.units.len()), Unit::default);
+    }
+
+    pub(crate) fn spec(&self, unit: usize) -> Option<&Rc<model::unit::Unit>> {
+        match self.specs.get(unit)?.as_ref()? {
+            Entry::Unit(unit) => Some(unit),
+            Entry::Broken { .. } => None,
+        }
+    }
+
+    pub(crate) fn is_held(&self, unit: usize) -> bool {
+        self.held.get(unit).copied().unwrap_or(false)
+    }
+
+    /// The place of a unit: one that there is, or one that is tried and to come.
+    fn place(&self, name: &UnitName) -> usize {
+        let own = |entry: &Option<Entry>| entry.as_ref().is_some_and(|entry| entry.name() == name);
+        let comes = |unit: &Unit| unit.tried_by.as_ref().is_some_and(|unit| unit.name == *name);
+        let coming = || {
+            let tried = self.units.iter().enumerate().filter(|(_, unit)| comes(unit));
+            tried.max_by_key(|(_, unit)| unit.tried_at).map(|(place, _)| place)
+        };
+        self.specs.iter().position(own).or_else(coming).expect("a unit that there is")
+    }
+
+    pub(crate) fn hooks(&self, unit: usize) -> &[PreStop] {
+        let program = self.spec(unit).and_then(|unit| unit.program());
+        program.map(|program| program.hooks.pre_stop.as_slice()).unwrap_or_default()
     }
 
     /// Takes an event into the books.
-    pub(crate) fn before(&mut self, event: &Event) {
+    pub(crate) fn before(&mut self, event: &Event, now: Moment) {
         self.step += 1;
+        self.now = now;
         let step = self.step;
         self.units.iter_mut().for_each(|unit| unit.was_ready = unit.ready_since.is_some());
         match event {
             Event::Requested { id, request } => {
-                self.shutdown |= matches!(request, Request::Shutdown(_));
+                if matches!(request, Request::Shutdown(_)) {
+                    self.shutdown.get_or_insert(now);
+                }
                 self.asked.insert(*id, Asked::new(request.clone(), step));
             }
             Event::Inspected { unit, purpose: Purpose::Trial, finding } => {
@@ -116,69 +159,104 @@ impl Gates {
     }
 
     fn passes_over(&self, unit: usize, role: Role) -> bool {
-        let Entry::Unit(unit) = &self.entries[unit] else { return false };
+        let Some(unit) = &self.units[unit].tried_by else { return false };
         let Role::Trial(Trial::Prepare(place)) = role else { return false };
         let hook = unit.program().and_then(|program| program.hooks.prepare.get(usize::from(place)));
         hook.is_some_and(|hook| hook.on_failure == OnFailure::Continue)
+    }
+
+    /// A step begins, in which these units have a process that outlived KILL.
+    pub(crate) fn begin(&mut self, held: Vec<bool>) {
+        self.held = held;
     }
 
     /// Looks at what the engine orders. `own_start` says that a unit's own start is at its preparations, `is_doomed`
     /// that something it needs is down for good.
     pub(crate) fn after(
         &mut self,
-        effects: &[Effect],
+        effect: &Effect,
         engine: &Engine,
         own_start: &dyn Fn(usize) -> bool,
         is_doomed: &dyn Fn(usize) -> bool,
+        files: &Files,
     ) -> Judgement {
-        self.given_up = engine.tally().given_up > 0;
         if let Some((unit, hook)) =
             self.units.iter().enumerate().find_map(|(n, unit)| Some((n, unit.ran_twice?)))
         {
             return law(5, format!("u{unit}: its hook {hook} runs a second time"));
         }
-        for (index, unit) in self.units.iter_mut().enumerate() {
-            unit.is_doomed = unit.was_ready && (unit.is_doomed || is_doomed(index));
-        }
-        for effect in effects {
-            match effect {
-                Effect::Inspect { unit, purpose: Purpose::Trial, .. } => {
-                    self.trial_begins(unit.index(), own_start)?
-                }
-                Effect::Spawn { unit, role, reason, .. } if is_errands(*role) => {
-                    self.errand_ordered(unit.index(), *role, *reason, own_start)?;
-                }
-                Effect::SettleRenders { unit, verdict } => self.settled(unit.index(), *verdict)?,
-                Effect::Progress { id, progress } => self.told(*id, progress, engine, is_doomed)?,
-                Effect::Reply { id, outcome } => self.replied(*id, outcome)?,
-                Effect::Changed { unit, to, .. } => {
-                    let unit = &mut self.units[unit.index()];
-                    let is_up = *to == Phase::Ready;
-                    unit.ready_since = if is_up { unit.ready_since.or(Some(self.step)) } else { None };
-                    unit.was_cut |= !is_up;
-                }
-                _ => {}
+        match effect {
+            Effect::Inspect { unit, spec, purpose: Purpose::Trial } => {
+                self.trial_begins(unit.index(), spec, own_start, files)
             }
+            Effect::Spawn { unit, spec, role, reason, .. } if is_errands(*role) => {
+                if matches!(role, Role::Trial(_)) && self.units[unit.index()].tried_by.as_ref() != Some(spec)
+                {
+                    return law(4, format!("u{}: {role} is tried by another definition", unit.index()));
+                }
+                self.errand_ordered(unit.index(), *role, *reason, own_start)
+            }
+            Effect::SettleRenders { unit, verdict } => self.settled(unit.index(), *verdict),
+            Effect::Progress { id, progress } => self.told(*id, progress, engine, is_doomed),
+            Effect::Reply { id, outcome } => self.replied(*id, outcome),
+            Effect::Changed { unit, to, .. } => {
+                let step = self.step;
+                let unit = &mut self.units[unit.index()];
+                let is_up = *to == Phase::Ready;
+                unit.is_coming = matches!(to, Phase::Starting | Phase::PostStarting | Phase::Ready);
+                unit.ready_since = if is_up { unit.ready_since.or(Some(step)) } else { None };
+                if is_up {
+                    unit.came_up = step;
+                }
+                unit.was_cut |= !is_up;
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        self.shutdown |= engine.is_shutting_down();
+    }
+
+    /// What was up, and is doomed by something that it needs.
+    pub(crate) fn doom(&mut self, is_doomed: &dyn Fn(usize) -> bool) {
+        for (index, unit) in self.units.iter_mut().enumerate() {
+            unit.is_doomed = unit.is_coming && (unit.is_doomed || is_doomed(index));
+        }
+    }
+
+    pub(crate) fn is_doomed(&self, unit: usize) -> bool {
+        self.units[unit].is_doomed
+    }
+
+    /// The step is over.
+    pub(crate) fn end(&mut self, engine: &Engine) {
+        if engine.is_shutting_down() {
+            self.shutdown.get_or_insert(self.now);
+        }
         for id in engine.ids() {
             if engine.unit(id).wanted() == Wanted::Down {
                 self.units[id.index()].wished_since = self.step;
             }
         }
-        Ok(())
     }
 
-    fn trial_begins(&mut self, unit: usize, own_start: &dyn Fn(usize) -> bool) -> Judgement {
-        if self.shutdown {
+    fn trial_begins(
+        &mut self,
+        unit: usize,
+        spec: &Rc<model::unit::Unit>,
+        own_start: &dyn Fn(usize) -> bool,
+        files: &Files,
+    ) -> Judgement {
+        if self.shutdown.is_some() {
             return law(9, format!("u{unit} is tried in a shutdown"));
         }
-        if own_start(unit) && !self.given_up {
+        if own_start(unit) && !self.is_held(unit) {
             return law(0, format!("u{unit} is tried while its own start prepares"));
         }
-        let Entry::Unit(own) = &self.entries[unit] else { return Ok(()) };
-        let has_renders = own.program().is_some_and(|program| !program.renders.is_empty());
+        if !files.may_be_tried(unit, spec) {
+            return law(4, format!("u{unit} is tried by a definition that nobody brought"));
+        }
+        let has_renders = spec.program().is_some_and(|program| !program.renders.is_empty());
         let book = &mut self.units[unit];
+        book.tried_by = Some(spec.clone());
         (book.tried_at, book.found, book.test_passed, book.fault) = (self.step, None, false, false);
         book.is_unsettled |= has_renders;
         Ok(())
@@ -191,20 +269,33 @@ impl Gates {
         reason: Reason,
         own_start: &dyn Fn(usize) -> bool,
     ) -> Judgement {
-        if self.shutdown && reason != Reason::Shutdown {
+        if self.shutdown.is_some() && reason != Reason::Shutdown {
             return law(9, format!("u{unit}: {role} is ordered in a shutdown"));
         }
-        if matches!(role, Role::Trial(_)) && own_start(unit) && !self.given_up {
+        if matches!(role, Role::Trial(_)) && own_start(unit) && !self.is_held(unit) {
             return law(0, format!("u{unit}: {role} is tried while its own start prepares"));
         }
+        let is_held = self.is_held(unit);
         let book = &mut self.units[unit];
-        if !book.ordered.is_empty() || (!book.running.is_empty() && !self.given_up) {
+        if reason == Reason::Shutdown && !std::mem::replace(&mut book.is_last_stop, true) {
+            book.ran.clear();
+            book.tried.clear();
+        }
+        self.hook_is_due(unit, role, reason)?;
+        let book = &mut self.units[unit];
+        if let Role::PreStop(place) = role {
+            // The hooks of a stop that waited for those of another request to make way.
+            if book.hooks_reason.replace(reason).is_some_and(|last| last != reason) {
+                (book.hooks_of, book.last_undo) = (None, None);
+                book.ran.clear();
+                book.tried.clear();
+            }
+            book.tried.retain(|other| *other <= place);
+        }
+        if !book.ordered.is_empty() || (!book.running.is_empty() && !is_held) {
             return law(6, format!("u{unit}: {role} beside {:?} {:?}", book.ordered, book.running));
         }
         book.ordered.push(role);
-        if reason == Reason::Shutdown && !std::mem::replace(&mut book.is_last_stop, true) {
-            book.ran.clear();
-        }
         match role {
             Role::PreStop(place) => {
                 book.tried.insert(place);
@@ -221,6 +312,40 @@ impl Gates {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A hook is meant for this kind of stop, and every one before it had its turn.
+    fn hook_is_due(&self, unit: usize, role: Role, reason: Reason) -> Judgement {
+        let book = &self.units[unit];
+        match role {
+            Role::PreStop(place) => {
+                let is_meant = |hook: &PreStop| match reason {
+                    Reason::Restart => hook.on.restart,
+                    Reason::Stop => hook.on.stop,
+                    Reason::Shutdown => hook.on.shutdown,
+                    Reason::Start | Reason::Reload => false,
+                };
+                let hooks = self.hooks(unit).iter().enumerate();
+                let before = hooks.filter(|(own, hook)| *own < usize::from(place) && is_meant(hook));
+                let left_out = before.clone().find(|(own, _)| !book.tried.contains(&(*own as u16)));
+                // The first one begins a new round: those of a round that was given up are forgotten.
+                let is_late =
+                    before.clone().next().is_some() && book.tried.iter().any(|other| *other > place);
+                if is_late || (left_out.is_some()) {
+                    return law(5, format!("u{unit}: {role} is out of turn, after {:?}", book.tried));
+                }
+                match self.hooks(unit).get(usize::from(place)).is_some_and(is_meant) {
+                    true => Ok(()),
+                    false => law(5, format!("u{unit}: {role} is not meant for a {reason:?}")),
+                }
+            }
+            Role::Undo(place) => match book.hooks_of.map(|id| self.asked[&id].begun.contains(&(unit, place)))
+            {
+                Some(true) => Ok(()),
+                _ => law(5, format!("u{unit}: {role}, which did not run")),
+            },
+            _ => Ok(()),
+        }
     }
 
     fn settled(&mut self, unit: usize, verdict: Renders) -> Judgement {
@@ -249,6 +374,11 @@ impl Gates {
             Progress::Phase(TransactionPhase::Stopping | TransactionPhase::Reloading) => {
                 self.touches(id, engine, is_doomed)
             }
+            Progress::Phase(TransactionPhase::Rolling { unit, .. }) => {
+                let (unit, asked) = (self.place(unit), self.asked(id));
+                *asked = Asked { turn: Some(unit), ..Asked::new(asked.request.clone(), asked.at) };
+                Ok(())
+            }
             Progress::Phase(phase) => {
                 self.asked(id).has_stopped |= *phase == TransactionPhase::Starting;
                 Ok(())
@@ -266,12 +396,22 @@ impl Gates {
         }
     }
 
-    fn asked(&mut self, id: RequestId) -> &mut Asked {
+    pub(crate) fn asked(&mut self, id: RequestId) -> &mut Asked {
         self.asked.get_mut(&id).expect("a request that was made")
     }
 
     fn tested(&mut self, id: RequestId, unit: usize, passed: Tested) -> Judgement {
-        let Entry::Unit(own) = &self.entries[unit] else { return Ok(()) };
+        let tried_by = self.units[unit].tried_by.clone();
+        let own = match &self.asked[&id].request {
+            Request::Sync { definitions, .. } => {
+                let name = tried_by.as_ref().map(|unit| unit.name.clone());
+                definitions.units.iter().find(|unit| Some(&unit.name) == name.as_ref())
+            }
+            _ => self.spec(unit),
+        };
+        let Some(own) = own.filter(|own| tried_by.as_ref() == Some(*own)) else {
+            return law(4, format!("u{unit} was tested for {id:?} by another definition than it is to get"));
+        };
         let has_test = own.program().is_some_and(|program| program.configtest.is_some());
         let book = &self.units[unit];
         let fresh = book.tried_at >= self.asked[&id].at;
@@ -297,158 +437,20 @@ impl Gates {
     }
 
     /// Every unit that the request names was tested since, and none has failed.
-    fn all_passed(&self, id: RequestId, what: &str) -> Judgement {
+    pub(crate) fn all_passed(&self, id: RequestId, what: &str) -> Judgement {
         let asked = &self.asked[&id];
         let (Request::Restart { units, gate: Gate::Enforced, .. }
         | Request::Reload { units, gate: Gate::Enforced }) = &asked.request
         else {
             return Ok(());
         };
-        let runs = |unit: &UnitId| match &self.entries[unit.index()] {
-            Entry::Unit(unit) => unit.program().is_some(),
-            Entry::Broken { .. } => false,
-        };
-        match units.iter().find(|unit| runs(unit) && !asked.passed.contains(&unit.index())) {
+        let named =
+            units.iter().map(|unit| unit.index()).filter(|unit| asked.turn.is_none_or(|own| own == *unit));
+        match named.clone().find(|unit| self.runs(*unit) && !asked.passed.contains(unit)) {
             _ if asked.failed => law(4, format!("{id:?} {what} although a test failed")),
-            Some(unit) => law(4, format!("{id:?} {what} and u{} was not tested", unit.index())),
+            Some(unit) => law(4, format!("{id:?} {what} and u{unit} was not tested")),
             None => Ok(()),
         }
-    }
-
-    /// From here on it touches units.
-    fn touches(&mut self, id: RequestId, engine: &Engine, is_doomed: &dyn Fn(usize) -> bool) -> Judgement {
-        self.all_passed(id, "touches units")?;
-        let others = self.asked.iter().filter(|(other, _)| **other != id);
-        let alone = others.clone().all(|(_, asked)| asked.touched_at.is_none() || asked.has_stopped);
-        let asked = &self.asked[&id];
-        if let (Request::Stop { units, .. }, true) = (&asked.request, alone) {
-            for unit in units.iter().map(|unit| unit.index()) {
-                let book = &self.units[unit];
-                let served = book.ready_since.is_some_and(|since| since < asked.at)
-                    && book.wished_since < asked.at
-                    && !is_doomed(unit)
-                    && !book.is_doomed
-                    && engine.unit(UnitId::from_index(unit)).main_pid().is_some();
-                let due = self.hooks(unit).iter().enumerate().filter(|(_, hook)| hook.on.stop);
-                for (place, _) in due.filter(|_| served && !self.shutdown) {
-                    if !book.tried.contains(&(place as u16)) {
-                        return law(5, format!("u{unit} is to stop, and its hook {place} did not run"));
-                    }
-                }
-            }
-        }
-        let step = self.step;
-        self.asked(id).touched_at = Some(step);
-        self.hooks_are_over(id)
-    }
-
-    /// A unit that serves is told to stop, or to read its configuration again.
-    pub(crate) fn is_touched(&self, unit: usize, engine: &Engine, is_doomed: bool, what: &str) -> Judgement {
-        let book = &self.units[unit];
-        // The undo for a unit that goes down all the same hinders nobody.
-        let hook = |role: &Role| match role {
-            Role::PreStop(_) => true,
-            Role::Undo(_) => book.was_ready,
-            _ => false,
-        };
-        if (book.ordered.iter().any(hook) || book.running.values().any(hook)) && !self.given_up {
-            return law(5, format!("u{unit} gets {what} while its hook runs: {:?}", book.running));
-        }
-        let wanted = engine.unit(UnitId::from_index(unit)).wanted();
-        if self.shutdown || wanted == Wanted::Down || is_doomed || book.is_doomed || !book.was_ready {
-            return Ok(());
-        }
-        let allows = |asked: &Asked| match (&asked.request, asked.touched_at) {
-            (
-                Request::Restart { gate: Gate::Skipped, .. } | Request::Reload { gate: Gate::Skipped, .. },
-                touched,
-            ) => touched.is_some(),
-            (Request::Restart { .. } | Request::Reload { .. }, Some(at)) => {
-                // A unit that was on its way down anyway may join the restart that keeps it from coming up.
-                asked.passed.contains(&unit) || book.wished_since >= asked.at || at < asked.at
-            }
-            _ => false,
-        };
-        match self.asked.values().any(allows) || !self.runs(unit) {
-            true => Ok(()),
-            false => law(4, format!("u{unit} gets {what}, and no request tested it before")),
-        }
-    }
-
-    fn runs(&self, unit: usize) -> bool {
-        matches!(&self.entries[unit], Entry::Unit(unit) if unit.program().is_some())
-    }
-
-    fn replied(&mut self, id: RequestId, outcome: &Outcome) -> Judgement {
-        self.shutdown |= *outcome == Outcome::ShuttingDown;
-        let Some(asked) = self.asked.get_mut(&id) else { return Ok(()) };
-        asked.has_stopped |= matches!(asked.request, Request::Stop { .. } | Request::Reload { .. });
-        let untouched = matches!(
-            outcome,
-            Outcome::Aborted { .. }
-                | Outcome::Abandoned { .. }
-                | Outcome::Refused(Refusal::ConfigTest { .. })
-        );
-        if untouched && asked.touched_at.is_some() {
-            return law(4, format!("{id:?} has touched units and is answered with {outcome:?}"));
-        }
-        let gave_up =
-            untouched || (asked.touched_at.is_none() && matches!(outcome, Outcome::Replaced { .. }));
-        let (begun, undone) = (asked.begun.clone(), asked.undone.clone());
-        if let (Outcome::Done, Request::Reload { units, .. }) = (outcome, &asked.request)
-            && let Some(unit) = units.iter().find(|unit| self.units[unit.index()].proven_at < asked.at)
-        {
-            return law(4, format!("{id:?} is done, and u{} did not show that it serves", unit.index()));
-        }
-        for (unit, place) in begun.iter().copied().filter(|_| gave_up && !self.given_up) {
-            let has_undo = self.hooks(unit)[usize::from(place)].undo.is_some();
-            let book = &self.units[unit];
-            let went_down = book.was_cut || book.is_doomed || book.ready_since.is_none();
-            if has_undo && !undone.contains(&(unit, place)) && !went_down {
-                return law(5, format!("{id:?} is given up, and hook {place} of u{unit} is not undone"));
-            }
-        }
-        self.hooks_are_over(id)
-    }
-
-    /// None of the hooks of a request, and none of their undos, runs any more.
-    fn hooks_are_over(&mut self, id: RequestId) -> Judgement {
-        for book in self.units.iter_mut().filter(|book| book.hooks_of == Some(id)) {
-            if (!book.running.is_empty() || !book.ordered.is_empty()) && !self.given_up && !self.shutdown {
-                return law(
-                    6,
-                    format!("{id:?} goes on and still runs {:?} {:?}", book.ordered, book.running),
-                );
-            }
-            (book.hooks_of, book.last_undo) = (None, None);
-            book.ran.clear();
-            book.tried.clear();
-        }
-        Ok(())
-    }
-
-    /// Nothing will happen by itself any more.
-    pub(crate) fn at_rest(&self) -> Judgement {
-        for (index, book) in self.units.iter().enumerate() {
-            if (!book.running.is_empty() || !book.ordered.is_empty()) && !self.given_up {
-                return law(6, format!("u{index} still has {:?} {:?}", book.ordered, book.running));
-            }
-            if book.is_unsettled {
-                return law(4, format!("what u{index} rendered is never settled"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Is this a process of an errand of the unit?
-    pub(crate) fn has(&self, unit: usize, pid: Pid) -> bool {
-        self.units[unit].running.contains_key(&pid)
-    }
-
-    /// A trial has begun and is not over.
-    pub(crate) fn is_trying(&self, unit: usize) -> bool {
-        let trial = |role: &Role| matches!(role, Role::Trial(_));
-        self.units[unit].running.values().any(trial) || self.units[unit].ordered.iter().any(trial)
     }
 }
 

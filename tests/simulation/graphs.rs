@@ -17,6 +17,11 @@ pub(crate) fn name(index: usize) -> UnitName {
     UnitName::parse(&format!("u{index}")).expect("a name")
 }
 
+/// The number in the name of a unit: edges lead from greater to smaller ones.
+pub(crate) fn number(name: &UnitName) -> usize {
+    name.as_str().trim_start_matches('u').parse().expect("a number")
+}
+
 /// A graph of up to eight units. Edges lead to units of lower numbers, so there is no cycle but by a whim.
 pub(crate) fn entries(chance: &mut Chance) -> Vec<Entry> {
     let n_units = 1 + chance.below(8) as usize;
@@ -25,33 +30,49 @@ pub(crate) fn entries(chance: &mut Chance) -> Vec<Entry> {
 
 fn entry(chance: &mut Chance, index: usize, n_units: usize) -> Entry {
     if chance.percent(3) {
-        return Entry::Broken { name: name(index), words: "a.toml:1:1: unknown key".into() };
+        return broken(index);
     }
-    let lower = |chance: &mut Chance, percent: u64| -> Rc<[UnitName]> {
-        (0..index).filter(|_| chance.percent(percent)).map(name).collect()
-    };
-    let mut needs = lower(chance, 25);
+    let all: Vec<usize> = (0..n_units).collect();
+    let mut unit = unit(chance, index, &all);
     if chance.percent(1) {
         // A name that nobody has, or a cycle: both make the unit defective.
-        needs = [name(n_units + 1 - chance.below(3) as usize)].into();
+        unit.needs = [name(n_units + 1 - chance.below(3) as usize)].into();
     }
-    let wants = lower(chance, 12);
-    let after = lower(chance, 12);
-    let before: Rc<[UnitName]> =
-        if chance.percent(5) { ((index + 1)..n_units).map(name).take(1).collect() } else { Rc::new([]) };
-    let conflicts: Rc<[UnitName]> =
-        if chance.percent(5) { [name(chance.below(n_units as u64) as usize)].into() } else { Rc::new([]) };
+    Entry::Unit(Rc::new(unit))
+}
+
+/// A unit whose file has errors.
+pub(crate) fn broken(index: usize) -> Entry {
+    Entry::Broken { name: name(index), words: "a.toml:1:1: unknown key".into() }
+}
+
+/// Some of the units that have a lower number.
+pub(crate) fn lower(chance: &mut Chance, index: usize, all: &[usize], percent: u64) -> Rc<[UnitName]> {
+    all.iter().filter(|other| **other < index && chance.percent(percent)).map(|other| name(*other)).collect()
+}
+
+/// A unit of this number, among units of these.
+pub(crate) fn unit(chance: &mut Chance, index: usize, all: &[usize]) -> Unit {
+    let needs = lower(chance, index, all, 25);
+    let wants = lower(chance, index, all, 12);
+    let after = lower(chance, index, all, 12);
+    let higher = all.iter().find(|other| **other > index).filter(|_| chance.percent(5));
+    let before: Rc<[UnitName]> = higher.map(|other| name(*other)).into_iter().collect();
+    let conflicts: Rc<[UnitName]> = if chance.percent(5) {
+        [name(all[chance.below(all.len() as u64) as usize])].into()
+    } else {
+        Rc::new([])
+    };
     let kind = match chance.below(10) {
         0..7 => Kind::Service(Rc::new(program(chance))),
         7 | 8 => Kind::Task(Rc::new(program(chance))),
         _ => Kind::Target,
     };
-    let source = Path::new("/units/u.toml").into();
-    Entry::Unit(Rc::new(Unit {
+    Unit {
         name: name(index),
         description: "".into(),
         docs: Rc::new([]),
-        source,
+        source: Path::new("/units/u.toml").into(),
         instance_file: None,
         needs,
         wants,
@@ -59,16 +80,16 @@ fn entry(chance: &mut Chance, index: usize, n_units: usize) -> Entry {
         before,
         conflicts,
         manual: false,
-        essential: chance.percent(2),
+        essential: chance.percent(3),
         kind,
-    }))
+    }
 }
 
-fn text(text: &str) -> Text {
+pub(crate) fn text(text: &str) -> Text {
     Text::parse(text).expect("a text")
 }
 
-fn command() -> Command {
+pub(crate) fn command() -> Command {
     Command::new(vec![text("x")]).expect("a command")
 }
 
@@ -99,7 +120,7 @@ pub(crate) fn service(index: usize, needs: &[usize]) -> Entry {
     }))
 }
 
-fn hooks_of(chance: &mut Chance, percent: u64) -> Vec<Hook> {
+pub(crate) fn hooks_of(chance: &mut Chance, percent: u64) -> Vec<Hook> {
     let n_hooks = if chance.percent(percent) { 1 + chance.below(2) } else { 0 };
     let hook = |chance: &mut Chance| Hook {
         exec: command(),
@@ -111,7 +132,7 @@ fn hooks_of(chance: &mut Chance, percent: u64) -> Vec<Hook> {
     (0..n_hooks).map(|_| hook(chance)).collect()
 }
 
-fn pre_stops(chance: &mut Chance) -> Vec<PreStop> {
+pub(crate) fn pre_stops(chance: &mut Chance) -> Vec<PreStop> {
     let n_hooks = if chance.percent(35) { 1 + chance.below(3) } else { 0 };
     let hook = |place: u64, chance: &mut Chance| PreStop {
         name: format!("hook{place}"),
@@ -127,7 +148,7 @@ fn pre_stops(chance: &mut Chance) -> Vec<PreStop> {
     (0..n_hooks).map(|place| hook(place, chance)).collect()
 }
 
-fn configtest(chance: &mut Chance) -> ConfigTest {
+pub(crate) fn configtest(chance: &mut Chance) -> ConfigTest {
     ConfigTest {
         exec: command(),
         codes_ok: vec![0],
@@ -152,7 +173,7 @@ fn render() -> Render {
     Render { from: text("/t"), to: text("/f"), mode: 0o644, parameters: Rc::new([]) }
 }
 
-fn program(chance: &mut Chance) -> Program {
+pub(crate) fn program(chance: &mut Chance) -> Program {
     let hooks = Hooks {
         prepare: hooks_of(chance, 10),
         pre_start: hooks_of(chance, 15),

@@ -7,32 +7,39 @@ use sexton::engine::{
     Effect, Engine, Event, Phase, Progress, Purpose, Request, RequestId, Role, TransactionPhase, UnitId,
     Wanted,
 };
-use sexton::model::unit::{Entry, Kill, Kind, OnFailure};
+use sexton::model::unit::{Entry, Kill, OnFailure, Unit};
 use sexton::model::{Moment, Pid, Signal};
 
-use super::books::{Books, books};
+use super::books::{Books, redraw};
+use super::files::Files;
 use super::gates::{Gates, is_errands};
 use super::leftovers::Leftover;
+use super::promises::Asked;
 use super::world::ready_by_exec;
 
-pub(crate) struct Asked {
-    pub(crate) request: Request,
-    pub(crate) answered: u32,
-}
+/// How long a process may take to end after KILL; one that takes longer is waited for no more.
+const KILL_WAIT: Duration = Duration::from_secs(5);
 
 pub(crate) struct Laws {
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) files: Files,
+    /// What holds at each place, at this point of the step.
+    pub(crate) specs: Vec<Option<Entry>>,
     pub(crate) books: Vec<Books>,
     pub(crate) phases: Vec<Phase>,
     pub(crate) requests: BTreeMap<RequestId, Asked>,
     pub(crate) latest: Option<RequestId>,
     pub(crate) now: Moment,
+    pub(crate) step: u64,
     pub(crate) timeout: Duration,
     pub(crate) deadline: Option<Moment>,
     pub(crate) asked: bool,
+    /// The shutdown was asked for twice, or everybody was sent a signal: nothing is waited for any more.
     pub(crate) hurried: bool,
     pub(crate) ended: bool,
-    pub(crate) given_up: bool,
+    pub(crate) kills: BTreeMap<Pid, (usize, Moment)>,
+    /// Units that ever had a process that outlived KILL.
+    pub(crate) ever_held: BTreeSet<usize>,
+    impossible: u64,
     pub(crate) gates: Gates,
 }
 
@@ -44,21 +51,55 @@ pub(crate) fn law(number: u32, words: String) -> Verdict {
 
 impl Laws {
     pub(crate) fn new(entries: &[Entry], engine: &Engine, timeout: Duration) -> Laws {
+        let files = Files::new(entries.to_vec());
+        let specs = files.places().to_vec();
+        let mut books = Vec::new();
+        redraw(&mut books, &specs);
         Laws {
             phases: engine.ids().map(|unit| engine.unit(unit).phase()).collect(),
-            entries: entries.to_vec(),
-            books: books(entries),
+            files,
+            gates: Gates::new(&specs),
+            specs,
+            books,
             requests: BTreeMap::new(),
             latest: None,
             now: Moment::default(),
+            step: 0,
             timeout,
             deadline: None,
             asked: false,
             hurried: false,
             ended: false,
-            given_up: false,
-            gates: Gates::new(entries),
+            kills: BTreeMap::new(),
+            ever_held: BTreeSet::new(),
+            impossible: 0,
         }
+    }
+
+    /// The unit at a place.
+    pub(crate) fn spec(&self, unit: usize) -> Option<&Unit> {
+        match self.specs.get(unit)?.as_ref()? {
+            Entry::Unit(unit) => Some(unit),
+            Entry::Broken { .. } => None,
+        }
+    }
+
+    /// A process of the unit outlived KILL and is still there.
+    pub(crate) fn is_held(&self, unit: usize) -> bool {
+        self.kills.values().any(|(own, at)| *own == unit && *at + KILL_WAIT <= self.now)
+    }
+
+    /// This process did.
+    pub(crate) fn outlived(&self, pid: Pid) -> bool {
+        self.kills.get(&pid).is_some_and(|(_, at)| *at + KILL_WAIT <= self.now)
+    }
+
+    /// A process of the unit whose end is waited for: not one that outlived KILL; and one that was its main one and is
+    /// not any more only where the whole group is to end.
+    pub(crate) fn counts(&self, unit: usize, pid: Pid) -> bool {
+        let book = &self.books[unit];
+        let is_spared = self.kill_policy(unit) != Kill::Group || book.spared.contains(&pid);
+        !(self.outlived(pid) || book.former.contains(&pid) && is_spared)
     }
 
     /// The daemon's own child, of which the engine learns next.
@@ -69,25 +110,27 @@ impl Laws {
     /// Takes an event into the books before the engine sees it.
     pub(crate) fn before(&mut self, event: &Event, now: Moment) {
         self.now = now;
+        self.step += 1;
         self.latest = None;
-        self.gates.before(event);
+        self.gates.before(event, now);
+        match event {
+            Event::Exited { unit, role, pid, .. } | Event::Judged { unit, role, pid, .. } => {
+                if self.is_held(unit.index()) {
+                    self.ever_held.insert(unit.index());
+                }
+                let _ = (self.kills.remove(pid), role);
+            }
+            _ => {}
+        }
         match event {
             Event::Spawned { role, .. }
             | Event::SpawnFailed { role, .. }
             | Event::Exited { role, .. }
             | Event::Judged { role, .. }
                 if is_errands(*role) => {}
-            Event::Requested { id, request } => {
-                self.latest = Some(*id);
-                self.requests.insert(*id, Asked { request: request.clone(), answered: 0 });
-                match request {
-                    Request::Shutdown(_) => self.hurried = std::mem::replace(&mut self.asked, true),
-                    Request::Signal { .. } | Request::Stop { .. } | Request::Abandon { .. } => {}
-                    _ => self.books.iter_mut().for_each(|book| book.restarts.clear()),
-                }
-            }
+            Event::Requested { id, request } => self.requested(*id, request),
             Event::Spawned { unit, role, pid } => {
-                let ready = ready_by_exec(&self.entries[unit.index()]);
+                let ready = self.specs[unit.index()].as_ref().is_some_and(ready_by_exec);
                 let book = &mut self.books[unit.index()];
                 book.ordered.retain(|ordered| ordered != role);
                 book.running.insert(*pid, *role);
@@ -108,27 +151,49 @@ impl Laws {
             Event::Exited { unit, role, pid, status } | Event::Judged { unit, role, pid, status, .. } => {
                 self.exited(unit.index(), *role, *pid, status.is_success())
             }
-            Event::BecameReady { unit } => self.books[unit.index()].shown = true,
             Event::GroupLeft { unit, group, .. } => {
                 self.books[unit.index()].left.insert(*group);
             }
+            Event::BecameReady { unit } => self.books[unit.index()].shown = true,
             Event::MainPidChanged { unit, pid } => {
+                let kills = self.kill_policy(unit.index()) == Kill::Group;
                 let book = &mut self.books[unit.index()];
-                book.main = Some(*pid);
+                if !kills {
+                    book.spared.extend(book.main);
+                }
+                book.former.extend(book.main.replace(*pid));
+                book.extended = None;
                 book.named = true;
             }
-            Event::Inspected { .. }
-            | Event::Probed { .. }
-            | Event::TimeoutExtended { .. }
-            | Event::GroupGone { .. }
-            | Event::NobodyLeft
-            | Event::Tick => {}
+            Event::TimeoutExtended { unit, by } => self.extension(unit.index(), *by),
+            _ => {}
+        }
+    }
+
+    fn requested(&mut self, id: RequestId, request: &Request) {
+        self.latest = Some(id);
+        self.requests.insert(id, Asked::new(request.clone()));
+        self.note_request(id);
+        match request {
+            Request::Shutdown(_) => self.hurried |= std::mem::replace(&mut self.asked, true),
+            Request::Start { units } | Request::Boot { units } => self.forget_restarts(units),
+            Request::Reset { units } => {
+                units.iter().for_each(|unit| self.books[unit.index()].restarts.clear());
+            }
+            _ => {}
+        }
+    }
+
+    /// Units are wished up anew, with all that they need and want: their restarts count from here.
+    pub(crate) fn forget_restarts(&mut self, units: &[UnitId]) {
+        for unit in self.starts_of(units.iter().map(|unit| unit.index())) {
+            self.books[unit].restarts.clear();
         }
     }
 
     fn exited(&mut self, unit: usize, role: Role, pid: Pid, success: bool) {
         let passed_over = self.passes_over(unit, role);
-        let is_task = matches!(&self.entries[unit], Entry::Unit(unit) if unit.is_task());
+        let is_task = self.spec(unit).is_some_and(Unit::is_task);
         let book = &mut self.books[unit];
         book.running.remove(&pid);
         if book.main == Some(pid) && role == Role::Main {
@@ -141,68 +206,42 @@ impl Laws {
     }
 
     fn passes_over(&self, unit: usize, role: Role) -> bool {
-        let Entry::Unit(unit) = &self.entries[unit] else { return false };
         let Role::PostStart(place) = role else { return false };
-        let hook = unit.program().and_then(|program| program.hooks.post_start.get(usize::from(place)));
+        let program = self.spec(unit).and_then(Unit::program);
+        let hook = program.and_then(|program| program.hooks.post_start.get(usize::from(place)));
         hook.is_some_and(|hook| hook.on_failure == OnFailure::Continue)
     }
 
     /// Looks at what the engine orders.
     pub(crate) fn after(
         &mut self,
+        event: &Event,
         effects: &[Effect],
         engine: &Engine,
-        now: Moment,
         left: &[Leftover],
     ) -> Verdict {
-        if effects.len() > 60 * (self.entries.len() + 1) {
+        if effects.len() > 60 * (self.specs.len() + 1) {
             return law(7, format!("{} effects in one step", effects.len()));
         }
-        self.given_up = engine.tally().given_up > 0;
-        let preparing = |unit: usize| self.books[unit].prepares();
+        self.files.step(event, effects, engine)?;
+        let doomed_before = self.doomed_by(effects);
+        self.exchange_first(engine);
+        let held: Vec<bool> = (0..self.books.len()).map(|unit| self.is_held(unit)).collect();
+        self.ever_held.extend((0..held.len()).filter(|unit| held[*unit]));
+        self.gates.begin(held);
         let doomed: Vec<bool> = (0..self.books.len()).map(|unit| self.is_doomed(unit)).collect();
-        self.gates.after(effects, engine, &preparing, &|unit| doomed[unit])?;
+        self.gates.doom(&|unit| doomed.get(unit).copied().unwrap_or(false));
+        self.gates.doom(&|unit| doomed_before.contains(&unit));
+        self.was_killing_begun(event, effects)?;
         let mut unsettled_at_start = BTreeSet::new();
         for effect in effects {
-            match effect {
-                Effect::Inspect { unit, purpose: Purpose::Start, .. } => {
-                    self.check_start(unit.index(), None)?;
-                    self.check_restarts(unit.index())?;
-                    for other in &self.books[unit.index()].order {
-                        if self.books[unit.index()].afresh && is_unsettled(self.phases[*other]) {
-                            unsettled_at_start.insert((unit.index(), *other));
-                        }
-                    }
-                }
-                Effect::Spawn { role, .. } if is_errands(*role) => {}
-                Effect::Progress {
-                    id,
-                    progress: Progress::Phase(TransactionPhase::Stopping | TransactionPhase::Starting),
-                } => {
-                    self.latest = Some(*id);
-                    self.books.iter_mut().for_each(|book| book.restarts.clear());
-                }
-                Effect::Spawn { unit, role, main, .. } => {
-                    self.check_spawn(unit.index(), *role, *main, engine)?;
-                    self.books[unit.index()].ordered.push(*role);
-                }
-                Effect::Signal { unit, pid, signal, .. } => {
-                    self.check_signal(unit.index(), *pid, *signal, engine)?
-                }
-                Effect::Changed { unit, from, to, failure } => {
-                    self.check_change(unit.index(), *from, *to, engine, left)?;
-                    if (*to == Phase::Failed) != failure.is_some() && *to != Phase::Backoff {
-                        return law(0, format!("u{} {to} with failure {failure:?}", unit.index()));
-                    }
-                }
-                Effect::ClearGroup { unit, group, signal: Signal::KILL } => {
-                    self.books[unit.index()].killed.insert(*group);
-                }
-                Effect::Reply { id, outcome } => self.check_reply(*id, outcome, effects.len())?,
-                Effect::Exit { .. } => self.ended = true,
-                _ => {}
-            }
+            self.check_is_there(effect)?;
+            let preparing = |unit: usize| self.books[unit].prepares();
+            let is_doomed = |unit: usize| doomed.get(unit).copied().unwrap_or(false);
+            self.gates.after(effect, engine, &preparing, &is_doomed, &self.files)?;
+            self.effect(effect, engine, left, effects, &mut unsettled_at_start)?;
         }
+        self.gates.end(engine);
         for (unit, other) in unsettled_at_start {
             // What is to go down again, but has to wait for its turn, settles nothing by waiting.
             let wanted = engine.unit(UnitId::from_index(other)).wanted();
@@ -213,54 +252,132 @@ impl Laws {
                 );
             }
         }
-        self.check_time(engine, now)
+        self.check_phases(engine)?;
+        self.check_request(event, effects, engine)?;
+        self.check_ends(event, effects)?;
+        self.check_time(event, engine)
     }
 
-    fn check_time(&mut self, engine: &Engine, now: Moment) -> Verdict {
-        for (index, unit) in engine.ids().enumerate() {
-            if engine.unit(unit).phase() != self.phases[index] {
-                return law(0, format!("u{index}: a change of phase was not told"));
+    /// What goes down for good in a step in which other definitions come to hold: by the edges of before.
+    fn doomed_by(&self, effects: &[Effect]) -> Vec<usize> {
+        if self.files.news.first.is_empty() {
+            return Vec::new();
+        }
+        let ends = |effect: &Effect| match effect {
+            Effect::Changed { unit, to: Phase::Failed | Phase::Stopped, .. } => Some(unit.index()),
+            _ => None,
+        };
+        let ended: Vec<usize> =
+            effects.iter().filter_map(ends).filter(|unit| *unit < self.books.len()).collect();
+        self.stops_of(&ended, &|_| true)
+    }
+
+    fn effect(
+        &mut self,
+        effect: &Effect,
+        engine: &Engine,
+        left: &[Leftover],
+        all: &[Effect],
+        unsettled_at_start: &mut BTreeSet<(usize, usize)>,
+    ) -> Verdict {
+        match effect {
+            Effect::Inspect { unit, spec, purpose: Purpose::Start } => {
+                self.check_spec(unit.index(), spec)?;
+                self.check_start(unit.index(), None)?;
+                self.check_restarts(unit.index())?;
+                for other in &self.books[unit.index()].order {
+                    if self.books[unit.index()].afresh && is_unsettled(self.phases[*other]) {
+                        unsettled_at_start.insert((unit.index(), *other));
+                    }
+                }
+            }
+            Effect::Spawn { unit, spec, role, .. } if is_errands(*role) => {
+                if !matches!(role, Role::Trial(_)) {
+                    self.check_spec(unit.index(), spec)?;
+                }
+                if *role == Role::Reload {
+                    self.books[unit.index()].reload_ordered = self.step;
+                }
+            }
+            Effect::Progress { id, progress } => {
+                if let Progress::Phase(TransactionPhase::Stopping | TransactionPhase::Starting) = progress {
+                    self.latest = Some(*id);
+                }
+                if let (Progress::Phase(TransactionPhase::Starting), Some(by)) =
+                    (progress, self.files.news.by)
+                    && by == *id
+                {
+                    let last = std::mem::take(&mut self.files.news.last);
+                    self.exchange(&last);
+                }
+                self.progressed(*id, progress, engine)?;
+            }
+            Effect::Spawn { unit, spec, role, main, reason } => {
+                self.check_spec(unit.index(), spec)?;
+                self.check_reason(unit.index(), *role, *reason, engine)?;
+                self.check_spawn(unit.index(), *role, *main, engine)?;
+                self.books[unit.index()].ordered.push(*role);
+            }
+            Effect::Signal { unit, pid, signal, .. } => {
+                self.check_signal(unit.index(), *pid, *signal, engine)?
+            }
+            Effect::ClearGroup { unit, group, signal: Signal::KILL } => {
+                self.books[unit.index()].killed.insert(*group);
+                self.kills.entry(*group).or_insert((unit.index(), self.now));
+            }
+            Effect::SignalEverybody { .. } => self.hurried = true,
+            Effect::Changed { unit, from, to, failure } => {
+                self.check_change(unit.index(), *from, *to, left)?;
+                if (*to == Phase::Failed) != failure.is_some() && *to != Phase::Backoff {
+                    return law(0, format!("u{} {to} with failure {failure:?}", unit.index()));
+                }
+            }
+            Effect::Reply { id, outcome } => self.check_reply(*id, outcome, all, engine)?,
+            Effect::Forget { unit } => self.departs(unit.index())?,
+            Effect::Exit { code, decided_by, .. } => {
+                self.ended = true;
+                self.check_exit(*code, *decided_by, engine)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_phases(&self, engine: &Engine) -> Verdict {
+        for unit in engine.ids() {
+            if engine.unit(unit).phase() != self.phases[unit.index()] {
+                return law(0, format!("u{}: a change of phase was not told", unit.index()));
             }
         }
+        Ok(())
+    }
+
+    fn check_time(&mut self, event: &Event, engine: &Engine) -> Verdict {
         if engine.is_shutting_down() {
-            self.deadline.get_or_insert(now + self.timeout);
+            self.deadline.get_or_insert(self.now + self.timeout);
         }
-        if self.deadline.is_some_and(|deadline| now >= deadline) && !self.ended {
+        if self.deadline.is_some_and(|deadline| self.now >= deadline) && !self.ended {
             return law(9, "the shutdown did not end by its deadline".into());
         }
-        let tally = engine.tally();
-        if tally.impossible > 0 && tally.given_up == 0 && self.deadline.is_none() {
-            return law(0, "an input met a state in which it cannot happen".into());
+        let impossible = engine.tally().impossible;
+        let is_new = std::mem::replace(&mut self.impossible, impossible) < impossible;
+        let is_former = |unit: UnitId| {
+            let former = &self.books[unit.index()].former;
+            matches!(event, Event::Exited { pid, .. } if former.contains(pid))
+        };
+        let held = |unit: UnitId| self.ever_held.contains(&unit.index());
+        let excused = unit_of(event).is_none_or(|unit| held(unit) || is_former(unit));
+        if is_new && !excused && !self.hurried {
+            return law(0, format!("an input met a state in which it cannot happen: {event:?}"));
         }
         Ok(())
-    }
-
-    fn check_start(&self, unit: usize, role: Option<Role>) -> Verdict {
-        if self.deadline.is_some() {
-            return law(9, format!("u{unit} starts {role:?} in a shutdown"));
-        }
-        for need in &self.books[unit].needs {
-            if !self.is_up(*need) {
-                return law(2, format!("u{unit} starts {role:?} while u{need}, which it needs, is not up"));
-            }
-        }
-        for other in &self.books[unit].conflicts {
-            // A task that is done is not up; that its post-stop hooks run when it is stopped hinders nobody.
-            let is_up = |role: &Role| !matches!(role, Role::PostStop(_));
-            if self.books[*other].running.values().any(is_up) && !self.given_up {
-                return law(0, format!("u{unit} starts while u{other}, with which it conflicts, runs"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Up by the books: what the engine says, borne out by what happened.
-    fn is_up(&self, unit: usize) -> bool {
-        matches!(self.phases[unit], Phase::Ready | Phase::Done | Phase::Skipped)
     }
 
     /// Something that it needs, however far away, is down for good.
-    fn is_doomed(&self, unit: usize) -> bool {
+    pub(crate) fn is_doomed(&self, unit: usize) -> bool {
+        if self.books[unit].needs.is_empty() {
+            return false;
+        }
         let mut seen = BTreeSet::from([unit]);
         let mut next = vec![unit];
         while let Some(unit) = next.pop() {
@@ -274,170 +391,27 @@ impl Laws {
         false
     }
 
-    fn check_spawn(&mut self, unit: usize, role: Role, main: Option<Pid>, engine: &Engine) -> Verdict {
-        if let (Role::Condition | Role::Prepare(_) | Role::ConfigTest, true) =
-            (role, self.gates.is_trying(unit) && !self.given_up)
-        {
-            return law(0, format!("u{unit}: {role} beside its trial"));
-        }
-        match role {
-            Role::Condition | Role::Prepare(_) | Role::ConfigTest | Role::PreStart(_) => {
-                self.check_start(unit, Some(role))?;
-            }
-            Role::Main => {
-                self.check_start(unit, Some(role))?;
-                let book = &self.books[unit];
-                let runs = book.running.values().any(|role| *role == Role::Main);
-                if runs || book.ordered.contains(&Role::Main) {
-                    return law(1, format!("a second main process of u{unit}"));
-                }
-            }
-            Role::StopCommand => {
-                if !self.hurried {
-                    self.gates.is_touched(unit, engine, self.is_doomed(unit), "its stop command")?;
-                }
-                self.check_stop(unit)?;
-            }
-            _ => {}
-        }
-        if main.is_some_and(|pid| self.books[unit].main != Some(pid)) {
-            return law(0, format!("u{unit}: {role} is told of a wrong main process"));
-        }
-        Ok(())
+    /// A signal that somebody asked to be sent, or that says to read the configuration again.
+    pub(crate) fn is_harmless(signal: Signal) -> bool {
+        signal == Signal::USR1
     }
+}
 
-    fn check_signal(&mut self, unit: usize, pid: Pid, signal: Signal, engine: &Engine) -> Verdict {
-        let book = &self.books[unit];
-        if !book.running.contains_key(&pid) && !book.left.contains(&pid) && !self.gates.has(unit, pid) {
-            return law(6, format!("{signal} to {pid}, which is no process of u{unit}"));
-        }
-        if signal == Signal::USR1 || self.books[unit].main != Some(pid) {
-            return Ok(());
-        }
-        if let (Signal::KILL, Entry::Unit(own)) = (signal, &self.entries[unit])
-            && own.program().is_some_and(|program| program.stop.kill == Kill::Never)
-        {
-            return law(0, format!("KILL to u{unit}, which is never killed"));
-        }
-        if !self.hurried {
-            self.gates.is_touched(unit, engine, self.is_doomed(unit), &signal.to_string())?;
-        }
-        if signal == Signal::HUP {
-            return Ok(());
-        }
-        self.check_stop(unit)
-    }
-
-    /// A unit that was up is told to stop: nothing that needs it may run.
-    fn check_stop(&mut self, unit: usize) -> Verdict {
-        let told = std::mem::replace(&mut self.books[unit].told, true);
-        // A process that outlives KILL is waited for no longer.
-        if told || self.given_up || !self.books[unit].was_ready || self.hurried {
-            return Ok(());
-        }
-        let runs = |other: usize| {
-            let book = &self.books[other];
-            let target = matches!(&self.entries[other], Entry::Unit(unit) if unit.kind == Kind::Target);
-            !book.running.is_empty() || (target && self.phases[other] == Phase::Ready)
-        };
-        if let Some(other) = self.books[unit].needed_by.iter().find(|other| runs(**other)) {
-            return law(3, format!("u{unit} is told to stop while u{other} needs it and runs"));
-        }
-        let later = (0..self.books.len()).filter(|other| self.books[*other].order.contains(&unit));
-        for other in later {
-            if self.books[unit].in_shutdown && runs(other) {
-                return law(3, format!("u{unit} is told to stop before u{other}, which comes after it"));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_change(
-        &mut self,
-        unit: usize,
-        from: Phase,
-        to: Phase,
-        engine: &Engine,
-        left: &[Leftover],
-    ) -> Verdict {
-        if self.phases[unit] != from {
-            return law(0, format!("u{unit} was {} and not {from}", self.phases[unit]));
-        }
-        self.phases[unit] = to;
-        if to == Phase::Ready || to == Phase::Done {
-            self.check_truth(unit, to)?;
-        }
-        let shutdown = self.deadline.is_some();
-        let by_itself = self.latest.is_none();
-        let book = &mut self.books[unit];
-        if !matches!(from, Phase::Stopping | Phase::Killing | Phase::CleaningUp) {
-            book.in_shutdown = shutdown;
-        }
-        match to {
-            Phase::Preparing => book.afresh = from == Phase::Waiting,
-            Phase::Ready => book.was_ready = true,
-            Phase::Starting => (book.was_ready, book.told) = (false, false),
-            Phase::Waiting => {
-                book.comes_back = by_itself && matches!(from, Phase::Backoff | Phase::CleaningUp);
-            }
-            Phase::Stopped | Phase::Failed | Phase::Backoff | Phase::Done | Phase::Skipped => {
-                let runs = !book.running.is_empty() || !book.ordered.is_empty();
-                if runs && engine.tally().given_up == 0 {
-                    return law(
-                        6,
-                        format!("u{unit} is {to} and has processes: {:?} {:?}", book.running, book.ordered),
-                    );
-                }
-                let own = engine.unit(UnitId::from_index(unit));
-                let kills = own.unit().and_then(|u| u.program()).is_some_and(|p| p.stop.kill == Kill::Group);
-                // Who was left by what is not of the run need not be waited for, but was told.
-                let beside = |role: Role| is_errands(role) || role == Role::ConfigTest || to == Phase::Failed;
-                let told = &self.books[unit].killed;
-                let stays = |left: &&Leftover| match left.role {
-                    Role::PostStart(_) if to == Phase::Done => false,
-                    role => left.unit.index() == unit && !(told.contains(&left.group) && beside(role)),
-                };
-                if let Some(left) = left.iter().find(stays).filter(|_| kills && engine.tally().given_up == 0)
-                {
-                    return law(6, format!("u{unit} is {to} and left somebody in a group: {left:?}"));
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Nobody is said to be up whose processes say otherwise.
-    fn check_truth(&self, unit: usize, to: Phase) -> Verdict {
-        let Entry::Unit(own) = &self.entries[unit] else {
-            return law(0, format!("u{unit} is broken and {to}"));
-        };
-        let book = &self.books[unit];
-        match (&own.kind, to) {
-            (Kind::Target, _) => match book.needs.iter().find(|need| !self.is_up(**need)) {
-                Some(need) => law(2, format!("u{unit} is ready without u{need}")),
-                None => Ok(()),
-            },
-            (Kind::Service(program), Phase::Ready) => {
-                let named = program.process.pid_file.is_none() || book.named;
-                let shown = book.shown
-                    || ready_by_exec(&self.entries[unit])
-                    || program.ready.how == sexton::model::unit::Readiness::Exec;
-                let hooks = self.given_up || usize::from(book.hooks_done) == program.hooks.post_start.len();
-                if book.main.is_none() || !named || !shown || !hooks {
-                    return law(
-                        2,
-                        format!(
-                            "u{unit} is called ready, main {:?}, named {named}, shown {shown}, hooks {hooks}",
-                            book.main
-                        ),
-                    );
-                }
-                Ok(())
-            }
-            (Kind::Task(_), Phase::Done) if book.task_ok => Ok(()),
-            _ => law(2, format!("u{unit} is called {to}")),
-        }
+/// Of which unit an event tells.
+fn unit_of(event: &Event) -> Option<UnitId> {
+    match event {
+        Event::Spawned { unit, .. }
+        | Event::SpawnFailed { unit, .. }
+        | Event::Inspected { unit, .. }
+        | Event::Exited { unit, .. }
+        | Event::Judged { unit, .. }
+        | Event::Probed { unit, .. }
+        | Event::BecameReady { unit }
+        | Event::MainPidChanged { unit, .. }
+        | Event::TimeoutExtended { unit, .. }
+        | Event::GroupLeft { unit, .. }
+        | Event::GroupGone { unit, .. } => Some(*unit),
+        _ => None,
     }
 }
 

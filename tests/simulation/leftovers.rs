@@ -1,10 +1,11 @@
 //! Main processes that hand over to a child of theirs, and who is left in the groups of those that ended.
 
 use sexton::engine::{Event, Phase, Role, Scope, UnitId};
-use sexton::model::unit::{Entry, Kill};
+use sexton::model::unit::{Kill, Unit};
 use sexton::model::{ExitStatus, Pid, Signal};
 
-use super::world::{Child, Happening, World};
+use super::processes::{Child, has_pid_file};
+use super::world::{Happening, World};
 
 /// Somebody who is left in a group.
 #[derive(Clone, Debug)]
@@ -14,26 +15,43 @@ pub(crate) struct Leftover {
     pub(crate) role: Role,
     pub(crate) group: Pid,
     pub(crate) stubborn: bool,
+    /// The unit was to end with its groups when they were left.
+    pub(crate) counts: bool,
 }
 
 impl World {
-    pub(crate) fn fork(&mut self, unit: UnitId, parent: Pid) -> Result<(), String> {
-        if !self.children.contains_key(&parent) || self.chance.percent(10) {
+    /// The main process names another one: a daemon that forks its first child, one that hands over any time.
+    pub(crate) fn hand_over(&mut self, unit: UnitId, parent: Pid) -> Result<(), String> {
+        let Some(old) = self.children.get(&parent).cloned() else { return Ok(()) };
+        if self.chance.percent(10) {
             return Ok(());
         }
-        let before = self.chance.percent(50);
+        let kills_groups = kills_groups(&old.spec);
+        let before = has_pid_file(&old.spec) && self.chance.percent(50);
         if before {
             self.end(parent, ExitStatus::exited(0))?;
         }
+        if !before && self.engine.unit(unit).main_pid() != Some(parent) {
+            return Ok(());
+        }
         // Whoever was named too late is believed while the unit is cleared away, and not when it is at rest.
         match self.engine.unit(unit).phase() {
-            Phase::CleaningUp | Phase::Stopping if before && !self.kills_groups(unit) => return Ok(()),
-            Phase::Starting | Phase::PostStarting | Phase::Ready | Phase::Stopping | Phase::CleaningUp => {}
+            Phase::CleaningUp | Phase::Stopping if before && !kills_groups => return Ok(()),
+            Phase::Starting | Phase::PostStarting | Phase::Ready => {}
+            Phase::Stopping | Phase::Killing | Phase::CleaningUp => {}
             _ => return Ok(()),
         }
         let pid = self.new_pid();
-        let (stubborn, unkillable, ending) = (self.chance.percent(10), false, false);
-        self.children.insert(pid, Child { unit, role: Role::Main, stubborn, unkillable, ending });
+        let child = Child {
+            unit,
+            spec: old.spec.clone(),
+            role: Role::Main,
+            leads: before || self.chance.percent(60),
+            stubborn: self.chance.percent(10),
+            unkillable: false,
+            ending: false,
+        };
+        self.children.insert(pid, child);
         self.laws.adopted(unit, pid);
         if self.chance.percent(self.faults.death_percent) {
             let delay = 50 + self.chance.below(12_000);
@@ -43,7 +61,7 @@ impl World {
         match before {
             true => Ok(()),
             // The old one may live on, with its group, for as long as nobody ends it.
-            false if self.kills_groups(unit) && self.chance.percent(40) => {
+            false if kills_groups && old.leads && self.chance.percent(40) => {
                 if self.chance.percent(30) {
                     let delay = self.chance.below(9000);
                     self.later(delay, Happening::End(parent, ExitStatus::exited(0)));
@@ -54,15 +72,9 @@ impl World {
         }
     }
 
-    fn kills_groups(&self, unit: UnitId) -> bool {
-        match &self.entries[unit.index()] {
-            Entry::Unit(unit) => unit.program().is_some_and(|program| program.stop.kill == Kill::Group),
-            Entry::Broken { .. } => false,
-        }
-    }
-
     pub(crate) fn clear(&mut self, unit: UnitId, group: Pid, signal: Signal) {
-        match self.leftovers.contains_key(&group) || self.children.contains_key(&group) {
+        let leads = self.children.get(&group).is_some_and(|child| child.leads);
+        match self.leftovers.contains_key(&group) || leads {
             true => self.signal_to(group, Scope::Group, signal),
             false => self.answer(Event::GroupGone { unit, group }),
         }
@@ -77,7 +89,12 @@ impl World {
                     self.later(delay, Happening::LeftoversGone(pid));
                 }
             }
+            None if scope == Scope::Group && self.children.get(&pid).is_some_and(|child| !child.leads) => {}
             None => self.signal(pid, signal),
         }
     }
+}
+
+pub(crate) fn kills_groups(spec: &Unit) -> bool {
+    spec.program().is_some_and(|program| program.stop.kill == Kill::Group)
 }

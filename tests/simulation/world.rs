@@ -3,19 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sexton::engine::{
-    Cause as Fault, Complaint, Effect, Engine, Event, Finding, Options, Phase, Purpose, Request, RequestId,
-    Role, UnitId, Verdict,
-};
+use sexton::engine::{Effect, Engine, Event, Finding, Options, Purpose, Request, RequestId, Role, UnitId};
 use sexton::model::spawn::Cause;
-use sexton::model::unit::{Entry, Readiness};
-use sexton::model::{ExecStage, ExitStatus, Moment, Number, Pid, Signal, SpawnError};
+use sexton::model::unit::{Entry, Readiness, Unit};
+use sexton::model::{ExecStage, ExitStatus, Moment, Pid, SpawnError};
 
 use super::chance::Chance;
-use super::graphs;
 use super::laws::Laws;
 use super::leftovers::Leftover;
-use super::wishes::wishes;
+use super::processes::Child;
+use super::wishes::{self, Wish};
+use super::{changes, graphs};
 
 /// A law was broken, or the world did not come to an end.
 pub(crate) struct Violation {
@@ -24,44 +22,32 @@ pub(crate) struct Violation {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Child {
-    pub(crate) unit: UnitId,
-    pub(crate) role: Role,
-    pub(crate) stubborn: bool,
-    pub(crate) unkillable: bool,
-    pub(crate) ending: bool,
-}
-
-#[derive(Clone, Debug)]
 pub(crate) enum Happening {
     Event(Event),
     /// A process ends; the engine learns of it at once.
     End(Pid, ExitStatus),
     /// The first process of a forking daemon names its child.
-    Fork(UnitId, Pid),
-    /// The main process names a child of its own the main one, by a message.
-    HandOver(UnitId),
+    HandOver(UnitId, Pid),
     LeftoversGone(Pid),
     NobodyLeft,
-    Request(Request),
+    Wish(Wish),
 }
 
 pub(crate) struct World {
     pub(crate) engine: Engine,
-    pub(crate) entries: Vec<Entry>,
     pub(crate) laws: Laws,
     pub(crate) chance: Chance,
-    pub(crate) now: Moment,
-    pub(crate) agenda: BTreeMap<(Moment, u64), Happening>,
-    pub(crate) sequence: u64,
+    now: Moment,
+    agenda: BTreeMap<(Moment, u64), Happening>,
+    sequence: u64,
     pub(crate) children: BTreeMap<Pid, Child>,
     /// Groups whose leader is gone and that still hold somebody.
     pub(crate) leftovers: BTreeMap<Pid, Leftover>,
     pub(crate) next_pid: i32,
-    pub(crate) next_request: u64,
+    next_request: u64,
     pub(crate) faults: Faults,
-    pub(crate) trace: Option<Vec<String>>,
-    pub(crate) over: bool,
+    trace: Option<Vec<String>>,
+    over: bool,
 }
 
 pub(crate) struct Faults {
@@ -92,7 +78,6 @@ pub(crate) fn run(seed: u64, tracing: Tracing) -> Result<u32, Violation> {
     let mut world = World {
         laws: Laws::new(&entries, &engine, SHUTDOWN_TIMEOUT),
         engine,
-        entries,
         chance,
         now: Moment::from_nanos(1_000_000_000),
         agenda: BTreeMap::new(),
@@ -128,9 +113,9 @@ impl World {
         }
         let planned = self.agenda.first_key_value().map(|((at, _), _)| *at);
         let deadline = self.engine.next_deadline();
-        let only_requests = self.agenda.values().all(|h| matches!(h, Happening::Request(_)));
+        let only_requests = self.agenda.values().all(|h| matches!(h, Happening::Wish(_)));
         if only_requests && deadline.is_none() {
-            self.laws.at_rest(&self.engine, !self.children.is_empty())?;
+            self.laws.at_rest(&self.engine)?;
         }
         match (planned, deadline) {
             (None, None) => Err("nothing will ever happen, and it is not over".into()),
@@ -159,25 +144,32 @@ impl World {
     }
 
     fn plan_requests(&mut self) {
-        for (at, request) in wishes(&mut self.chance, &self.engine) {
-            self.later(at, Happening::Request(request));
+        for (at, wish) in wishes::wishes(&mut self.chance) {
+            self.later(at, Happening::Wish(wish));
         }
+    }
+
+    fn wish(&mut self, wish: Wish) -> Result<(), String> {
+        if let Wish::Extend = wish {
+            let entries = changes::additions(&mut self.chance, &self.laws.files);
+            if let Some(trace) = &mut self.trace {
+                trace.push(format!("{:>10.3} ▶ extend {entries:?}", self.now.as_nanos() as f64 / 1e9));
+            }
+            self.engine.extend(entries.clone());
+            return self.laws.extended(&entries, &self.engine);
+        }
+        let (files, latest) = (&self.laws.files, self.next_request);
+        let request = wishes::request(wish, &mut self.chance, &self.engine, files, latest);
+        self.next_request += 1;
+        self.feed(Event::Requested { id: RequestId(self.next_request), request })
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), String> {
         match happening {
             Happening::Event(event) => self.feed(event),
-            Happening::Request(request) => {
-                self.next_request += 1;
-                let id = RequestId(self.next_request);
-                self.feed(Event::Requested { id, request })
-            }
+            Happening::Wish(wish) => self.wish(wish),
             Happening::End(pid, status) => self.end(pid, status),
-            Happening::Fork(unit, parent) => self.fork(unit, parent),
-            Happening::HandOver(unit) => match self.engine.unit(unit).main_pid() {
-                Some(parent) => self.fork(unit, parent),
-                None => Ok(()),
-            },
+            Happening::HandOver(unit, parent) => self.hand_over(unit, parent),
             Happening::LeftoversGone(group) => match self.leftovers.remove(&group) {
                 Some(Leftover { unit, .. }) => self.feed(Event::GroupGone { unit, group }),
                 None => Ok(()),
@@ -188,16 +180,16 @@ impl World {
 
     pub(crate) fn feed(&mut self, event: Event) -> Result<(), String> {
         if let Some(trace) = &mut self.trace {
-            trace.push(format!("{:>10.3} ▶ {event:?}", self.now.as_nanos() as f64 / 1e9));
+            trace.push(format!("{:>10.3} ▶ {}", self.now.as_nanos() as f64 / 1e9, short_event(&event)));
         }
         self.laws.before(&event, self.now);
         let mut effects = Vec::new();
-        self.engine.step(self.now, event, &mut effects);
+        self.engine.step(self.now, event.clone(), &mut effects);
         if let Some(trace) = &mut self.trace {
             trace.extend(effects.iter().map(|effect| format!("{:>10}   {}", "", short(effect))));
         }
         let left: Vec<Leftover> = self.leftovers.values().cloned().collect();
-        self.laws.after(&effects, &self.engine, self.now, &left)?;
+        self.laws.after(&event, &effects, &self.engine, &left)?;
         for effect in effects {
             self.perform(effect);
         }
@@ -206,16 +198,12 @@ impl World {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Inspect { unit, purpose, .. } => self.inspect(unit, purpose),
-            Effect::Spawn { unit, role, .. } => self.spawn(unit, role),
+            Effect::Inspect { unit, spec, purpose } => self.inspect(unit, &spec, purpose),
+            Effect::Spawn { unit, spec, role, .. } => self.spawn(unit, spec, role),
             Effect::AwaitReadiness { unit } => {
                 if !self.chance.percent(8) {
                     let delay = self.chance.below(3000);
                     self.later(delay, Happening::Event(Event::BecameReady { unit }));
-                }
-                if self.chance.percent(10) && !self.pid_file(unit) {
-                    let delay = self.chance.below(8000);
-                    self.later(delay, Happening::HandOver(unit));
                 }
                 if self.chance.percent(5) {
                     let by = Duration::from_millis(self.chance.below(20_000));
@@ -226,17 +214,18 @@ impl World {
                 let parent = self.children.iter().rev().find(|(_, c)| c.unit == unit && c.role == Role::Main);
                 if let Some(parent) = parent.map(|(pid, _)| *pid) {
                     let delay = self.chance.below(300);
-                    self.later(delay, Happening::Fork(unit, parent));
+                    self.later(delay, Happening::HandOver(unit, parent));
                 }
             }
             Effect::ForgetReadiness { unit } => self.agenda.retain(|_, happening| {
                 !matches!(happening, Happening::Event(Event::BecameReady { unit: own }) if *own == unit)
-                    && !matches!(happening, Happening::Fork(own, _) if *own == unit)
+                    && !matches!(happening, Happening::HandOver(own, _) if *own == unit)
             }),
             Effect::Signal { pid, scope, signal, .. } => self.signal_to(pid, scope, signal),
             Effect::ClearGroup { unit, group, signal } => self.clear(unit, group, signal),
             Effect::SignalEverybody { signal } => self.signal_everybody(signal),
             Effect::Exit { .. } => self.over = true,
+            Effect::Forget { unit } => self.forget(unit),
             Effect::Probe { unit } => self.probe(unit),
             Effect::ForgetProbe { unit } => self.agenda.retain(|_, happening| {
                 !matches!(happening, Happening::Event(Event::Probed { unit: own, .. }) if *own == unit)
@@ -245,11 +234,22 @@ impl World {
         }
     }
 
-    fn inspect(&mut self, unit: UnitId, purpose: Purpose) {
-        let hooks = match &self.entries[unit.index()] {
-            Entry::Unit(unit) => unit.program().map_or(0, |program| program.hooks.prepare.len()),
-            Entry::Broken { .. } => 0,
-        };
+    /// Nothing is told of a unit that is no more.
+    fn forget(&mut self, unit: UnitId) {
+        self.agenda.retain(|_, happening| match happening {
+            Happening::Event(
+                Event::BecameReady { unit: own }
+                | Event::TimeoutExtended { unit: own, .. }
+                | Event::Probed { unit: own, .. }
+                | Event::GroupGone { unit: own, .. },
+            )
+            | Happening::HandOver(own, _) => *own != unit,
+            _ => true,
+        });
+    }
+
+    fn inspect(&mut self, unit: UnitId, spec: &Unit, purpose: Purpose) {
+        let hooks = spec.program().map_or(0, |program| program.hooks.prepare.len());
         let finding = match self.chance.below(100) {
             0 | 1 => Finding::Unmet("'/x' does not exist".into()),
             2..5 => Finding::Skip("'/y' does not exist".into()),
@@ -268,148 +268,14 @@ impl World {
         };
         self.later(delay, Happening::Event(Event::Probed { unit, result }));
     }
-
-    fn spawn(&mut self, unit: UnitId, role: Role) {
-        if self.chance.percent(self.faults.spawn_percent) {
-            let error = error(ExecStage::Fork, libc_errno(&mut self.chance));
-            return self.answer(Event::SpawnFailed { unit, role, error });
-        }
-        let pid = self.new_pid();
-        let stubborn = self.chance.percent(10);
-        let unkillable = self.chance.below(500) == 0;
-        self.children.insert(pid, Child { unit, role, stubborn, unkillable, ending: false });
-        // A process of another user may take longer to its exec than a killed one has to its end.
-        let may_be_slow = matches!(role, Role::StopCommand | Role::PostStart(_) | Role::PostStop(_));
-        let late = match self.chance.percent(self.faults.late_percent) {
-            true if may_be_slow && self.chance.percent(10) => self.chance.below(10_000),
-            true => self.chance.below(20),
-            false => 0,
-        };
-        self.later(late, Happening::Event(Event::Spawned { unit, role, pid }));
-        self.plan_end(pid, late);
-    }
-
-    /// When and how a process will end by itself, if it does.
-    fn plan_end(&mut self, pid: Pid, after: u64) {
-        let Some(child) = self.children.get(&pid).cloned() else { return };
-        let service = match &self.entries[child.unit.index()] {
-            Entry::Unit(unit) => !unit.is_task(),
-            Entry::Broken { .. } => false,
-        };
-        let forks = self.pid_file(child.unit);
-        let code = [0, 0, 1, 2, 78][self.chance.below(5) as usize];
-        let (delay, status) = match child.role {
-            Role::Main if service && forks => return,
-            Role::Main if service => {
-                if !self.chance.percent(self.faults.death_percent) {
-                    return;
-                }
-                (self.chance.below(12_000), ExitStatus::exited(code))
-            }
-            _ if self.chance.percent(5) => return,
-            _ if self.chance.percent(85) => (self.chance.below(800), ExitStatus::exited(0)),
-            _ => (self.chance.below(800), ExitStatus::exited(code)),
-        };
-        self.later(after + delay, Happening::End(pid, status));
-    }
-
-    fn pid_file(&self, unit: UnitId) -> bool {
-        match &self.entries[unit.index()] {
-            Entry::Unit(unit) => {
-                !unit.is_task() && unit.program().is_some_and(|program| program.process.pid_file.is_some())
-            }
-            Entry::Broken { .. } => false,
-        }
-    }
-
-    pub(crate) fn new_pid(&mut self) -> Pid {
-        self.next_pid += 1;
-        Pid::new(self.next_pid).expect("a pid")
-    }
-
-    pub(crate) fn end(&mut self, pid: Pid, status: ExitStatus) -> Result<(), String> {
-        let Some(child) = self.children.remove(&pid) else { return Ok(()) };
-        let (unit, role) = (child.unit, child.role);
-        let leaves = self.chance.percent(if role == Role::Main { 15 } else { 6 });
-        if leaves {
-            let stubborn = self.chance.percent(50);
-            self.leftovers.insert(pid, Leftover { unit, role, group: pid, stubborn });
-        }
-        let view = self.engine.unit(unit);
-        let served = role == Role::Main && view.main_pid() == Some(pid) && view.phase() != Phase::Starting;
-        if leaves && !served {
-            self.feed(Event::GroupLeft { unit, role, group: pid })?;
-        }
-        let is_gone = role == Role::Main && !served && !leaves;
-        self.tell_end(unit, role, pid, status)?;
-        if is_gone { self.feed(Event::GroupGone { unit, group: pid }) } else { Ok(()) }
-    }
-
-    fn tell_end(&mut self, unit: UnitId, role: Role, pid: Pid, status: ExitStatus) -> Result<(), String> {
-        if !role.is_judged() {
-            return self.feed(Event::Exited { unit, role, pid, status });
-        }
-        let number = Number::new(self.chance.below(1000) as f64);
-        let until = matches!(role, Role::PreStop(place) if self.has_until(unit, place));
-        let verdict = match status.is_success() {
-            true if until && self.chance.percent(60) => Verdict::NotYet { number },
-            true => Verdict::Passed { number: number.filter(|_| until) },
-            false => {
-                Verdict::Failed(Box::new(Complaint { cause: Fault::Status(status), output: Vec::new() }))
-            }
-        };
-        self.feed(Event::Judged { unit, role, pid, status, verdict })
-    }
-
-    fn has_until(&self, unit: UnitId, place: u16) -> bool {
-        let Entry::Unit(unit) = &self.entries[unit.index()] else { return false };
-        let hooks = unit.program().map(|program| program.hooks.pre_stop.as_slice()).unwrap_or_default();
-        hooks.get(usize::from(place)).is_some_and(|hook| hook.until.is_some())
-    }
-
-    pub(crate) fn signal(&mut self, pid: Pid, signal: Signal) {
-        let Some(child) = self.children.get_mut(&pid) else { return };
-        if signal == Signal::USR1 || child.ending {
-            return;
-        }
-        if signal == Signal::HUP {
-            // Some die of a reload, at once or a moment later.
-            if self.chance.percent(15) {
-                let delay = self.chance.below(1200);
-                self.later(delay, Happening::End(pid, ExitStatus::exited(1)));
-            }
-            return;
-        }
-        if signal == Signal::KILL {
-            child.ending = true;
-            let delay = if child.unkillable { 20_000 } else { self.chance.below(10) };
-            self.later(delay, Happening::End(pid, ExitStatus::killed(signal)));
-        } else if !child.stubborn {
-            let status =
-                if self.chance.percent(50) { ExitStatus::exited(0) } else { ExitStatus::killed(signal) };
-            let delay = self.chance.below(2000);
-            self.later(delay, Happening::End(pid, status));
-        }
-    }
-
-    fn signal_everybody(&mut self, signal: Signal) {
-        let pids: Vec<Pid> = self.children.keys().copied().collect();
-        for pid in &pids {
-            self.signal(*pid, signal);
-        }
-        if self.chance.percent(90) {
-            let delay = if pids.is_empty() { 0 } else { self.chance.below(2500) };
-            self.later(delay, Happening::NobodyLeft);
-        }
-    }
 }
 
-fn error(stage: ExecStage, errno: i32) -> SpawnError {
+pub(crate) fn error(stage: ExecStage, errno: i32) -> SpawnError {
     SpawnError { stage, subject: String::new(), cause: Cause::Errno(errno) }
 }
 
 /// EAGAIN mostly, else ENOENT.
-fn libc_errno(chance: &mut Chance) -> i32 {
+pub(crate) fn libc_errno(chance: &mut Chance) -> i32 {
     if chance.percent(70) { libc::EAGAIN } else { libc::ENOENT }
 }
 
@@ -433,5 +299,17 @@ fn short(effect: &Effect) -> String {
             format!("Spawn {{ unit: {unit:?}, role: {role:?}, reason: {reason:?}, main: {main:?} }}")
         }
         effect => format!("{effect:?}"),
+    }
+}
+
+/// An event without the descriptions of units.
+fn short_event(event: &Event) -> String {
+    match event {
+        Event::Requested { id, request: Request::Sync { definitions, gate } } => {
+            let names: Vec<&str> = definitions.units.iter().map(|unit| unit.name.as_str()).collect();
+            let boot: Vec<&str> = definitions.boot.iter().map(|name| name.as_str()).collect();
+            format!("Requested {{ id: {id:?}, Sync {gate:?} {} boot {} }}", names.join(" "), boot.join(" "))
+        }
+        event => format!("{event:?}"),
     }
 }

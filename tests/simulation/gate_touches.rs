@@ -1,0 +1,185 @@
+//! Laws 4 and 5 at the moment of the first touch, and at the answer: tested, the hooks over, and undone where given up.
+
+use std::collections::BTreeSet;
+
+use sexton::engine::{Engine, Gate, Outcome, Refusal, Request, RequestId, Role, UnitId, Wanted};
+use sexton::model::Pid;
+
+use super::gate_books::Asked;
+use super::gates::{Gates, Judgement, law};
+
+impl Gates {
+    /// From here on it touches units.
+    pub(crate) fn touches(
+        &mut self,
+        id: RequestId,
+        engine: &Engine,
+        is_doomed: &dyn Fn(usize) -> bool,
+    ) -> Judgement {
+        self.all_passed(id, "touches units")?;
+        let others = self.asked.iter().filter(|(other, _)| **other != id);
+        let alone = others.clone().all(|(_, asked)| asked.touched_at.is_none() || asked.has_stopped);
+        let asked = &self.asked[&id];
+        if let (Request::Stop { units, .. }, true) = (&asked.request, alone) {
+            for unit in units.iter().map(|unit| unit.index()) {
+                let book = &self.units[unit];
+                let served = book.ready_since.is_some_and(|since| since < asked.at)
+                    && book.wished_since + 1 < asked.at
+                    && !is_doomed(unit)
+                    && !book.is_doomed
+                    && engine.unit(UnitId::from_index(unit)).main_pid().is_some();
+                let due = self.hooks(unit).iter().enumerate().filter(|(_, hook)| hook.on.stop);
+                for (place, _) in due.filter(|_| served && self.shutdown.is_none()) {
+                    if !book.tried.contains(&(place as u16)) {
+                        return law(5, format!("u{unit} is to stop, and its hook {place} did not run"));
+                    }
+                }
+            }
+        }
+        let step = self.step;
+        self.asked(id).touched_at = Some(step);
+        self.hooks_are_over(id)
+    }
+
+    /// A unit that serves is told to stop, or to read its configuration again.
+    pub(crate) fn is_touched(
+        &self,
+        unit: usize,
+        engine: &Engine,
+        is_doomed: bool,
+        what: &str,
+        permits: &dyn Fn(RequestId, usize) -> bool,
+    ) -> Judgement {
+        let book = &self.units[unit];
+        // The undo for a unit that goes down all the same hinders nobody.
+        let hook = |role: &Role| match role {
+            Role::PreStop(_) => true,
+            Role::Undo(_) => book.was_ready,
+            _ => false,
+        };
+        if (book.ordered.iter().any(hook) || book.running.values().any(hook)) && !self.is_held(unit) {
+            return law(5, format!("u{unit} gets {what} while its hook runs: {:?}", book.running));
+        }
+        let wanted = engine.unit(UnitId::from_index(unit)).wanted();
+        // It may be wished up again in the very step in which it is told to stop.
+        let is_unwished = wanted == Wanted::Down || book.wished_since + 1 >= self.step;
+        if self.shutdown.is_some() || is_unwished || is_doomed || book.is_doomed || !book.was_ready {
+            return Ok(());
+        }
+        let allows = |asked: &Asked| match (&asked.request, asked.touched_at) {
+            (
+                Request::Restart { gate: Gate::Skipped, .. } | Request::Reload { gate: Gate::Skipped, .. },
+                touched,
+            ) => touched.is_some(),
+            (Request::Restart { .. } | Request::Reload { .. }, Some(at)) => {
+                // A unit that was on its way down anyway may join the restart that keeps it from coming up.
+                // Or one that came up since, which its own start tested, or that a sync changed.
+                asked.passed.contains(&unit)
+                    || book.wished_since.max(book.exchanged_at).max(book.came_up) >= asked.at
+                    || at < asked.at
+            }
+            (Request::Sync { gate, definitions }, Some(_)) => {
+                let name = self.spec(unit).map(|unit| &unit.name);
+                let new = definitions.units.iter().find(|unit| Some(&unit.name) == name);
+                let runs_nothing = new.is_none_or(|unit| unit.program().is_none());
+                runs_nothing
+                    || *gate == Gate::Skipped
+                    || asked.passed.contains(&unit)
+                    || book.wished_since >= asked.at
+            }
+            _ => false,
+        };
+        let mut all = self.asked.iter().filter(|(id, _)| permits(**id, unit));
+        match all.any(|(_, asked)| allows(asked)) || !self.runs(unit) {
+            true => Ok(()),
+            false => law(4, format!("u{unit} gets {what}, and no request tested it before")),
+        }
+    }
+
+    pub(crate) fn runs(&self, unit: usize) -> bool {
+        self.spec(unit).is_some_and(|unit| unit.program().is_some())
+    }
+
+    pub(crate) fn replied(&mut self, id: RequestId, outcome: &Outcome) -> Judgement {
+        if *outcome == Outcome::ShuttingDown {
+            self.shutdown.get_or_insert(self.now);
+        }
+        let Some(asked) = self.asked.get_mut(&id) else { return Ok(()) };
+        asked.has_stopped |= matches!(asked.request, Request::Stop { .. } | Request::Reload { .. });
+        let untouched = matches!(
+            outcome,
+            Outcome::Aborted { .. }
+                | Outcome::Abandoned { .. }
+                | Outcome::Refused(Refusal::ConfigTest { .. })
+        );
+        if untouched && asked.touched_at.is_some() {
+            return law(4, format!("{id:?} has touched units and is answered with {outcome:?}"));
+        }
+        let gave_up =
+            untouched || (asked.touched_at.is_none() && matches!(outcome, Outcome::Replaced { .. }));
+        let (begun, undone) = (asked.begun.clone(), asked.undone.clone());
+        if let (Outcome::Done, Request::Reload { units, .. }) = (outcome, &asked.request)
+            && let Some(unit) = units.iter().find(|unit| self.units[unit.index()].proven_at < asked.at)
+        {
+            return law(4, format!("{id:?} is done, and u{} did not show that it serves", unit.index()));
+        }
+        for (unit, place) in begun.iter().copied().filter(|(unit, _)| gave_up && !self.is_held(*unit)) {
+            let has_undo = self.hooks(unit).get(usize::from(place)).is_some_and(|hook| hook.undo.is_some());
+            let book = &self.units[unit];
+            let went_down = book.was_cut || book.is_doomed || book.ready_since.is_none();
+            if has_undo && !undone.contains(&(unit, place)) && !went_down {
+                return law(5, format!("{id:?} is given up, and hook {place} of u{unit} is not undone"));
+            }
+        }
+        self.hooks_are_over(id)
+    }
+
+    /// None of the hooks of a request, and none of their undos, runs any more.
+    fn hooks_are_over(&mut self, id: RequestId) -> Judgement {
+        let (held, shutdown) = (&self.held, self.shutdown.is_some());
+        for (place, book) in self.units.iter_mut().enumerate().filter(|(_, book)| book.hooks_of == Some(id)) {
+            let is_held = held.get(place).copied().unwrap_or(false);
+            if (!book.running.is_empty() || !book.ordered.is_empty()) && !is_held && !shutdown {
+                return law(
+                    6,
+                    format!("{id:?} goes on and still runs {:?} {:?}", book.ordered, book.running),
+                );
+            }
+            (book.hooks_of, book.last_undo) = (None, None);
+            if !book.is_last_stop {
+                book.ran.clear();
+                book.tried.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing will happen by itself any more.
+    pub(crate) fn at_rest(&self, excused: &BTreeSet<usize>) -> Judgement {
+        for (index, book) in self.units.iter().enumerate().filter(|(index, _)| !excused.contains(index)) {
+            if (!book.running.is_empty() || !book.ordered.is_empty()) && !self.is_held(index) {
+                return law(6, format!("u{index} still has {:?} {:?}", book.ordered, book.running));
+            }
+            if book.is_unsettled {
+                return law(4, format!("what u{index} rendered is never settled"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Is this a process of an errand of the unit?
+    pub(crate) fn has(&self, unit: usize, pid: Pid) -> bool {
+        self.units[unit].running.contains_key(&pid)
+    }
+
+    /// The step in which another definition of the unit came to hold.
+    pub(crate) fn exchanged_at(&self, unit: usize) -> u64 {
+        self.units[unit].exchanged_at
+    }
+
+    /// A trial has begun and is not over.
+    pub(crate) fn is_trying(&self, unit: usize) -> bool {
+        let trial = |role: &Role| matches!(role, Role::Trial(_));
+        self.units[unit].running.values().any(trial) || self.units[unit].ordered.iter().any(trial)
+    }
+}
