@@ -29,3 +29,4 @@ mod restart;
 mod selfcheck;
 mod stopping;
 mod surroundings;
+mod wrapper;
