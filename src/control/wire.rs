@@ -262,6 +262,8 @@ pub struct PlanReport {
     pub stops: Vec<String>,
     /// Units that are started.
     pub starts: Vec<String>,
+    /// Units whose new process is ready before the old one stops.
+    pub overlaps: Vec<String>,
     /// Units that read their configuration again.
     pub reloads: Vec<String>,
     /// Units whose new definition needs no restart.

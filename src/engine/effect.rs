@@ -212,4 +212,6 @@ pub enum NextRun {
     Follows,
     /// It stays down.
     None,
+    /// Another run of it is there.
+    Overlaps,
 }

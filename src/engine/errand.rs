@@ -318,6 +318,7 @@ impl Engine {
         let Some(errand) = self.errands.remove(&unit) else { return };
         // Its stop, or its start, may have waited for this.
         self.look_at(unit);
+        self.overlap_sees(unit);
         self.errand_over(unit, errand.owner, errand.end.unwrap_or(End::GivenUp));
     }
 

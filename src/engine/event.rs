@@ -24,6 +24,17 @@ impl UnitId {
     }
 }
 
+impl UnitId {
+    /// The other one of two; any third is itself.
+    pub fn counterpart(self, one: UnitId, other: UnitId) -> UnitId {
+        match self {
+            _ if self == one => other,
+            _ if self == other => one,
+            _ => self,
+        }
+    }
+}
+
 /// Which request is meant. Whoever makes requests numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
@@ -139,6 +150,26 @@ pub enum Event {
     NobodyLeft,
     /// A deadline may have passed. Sent when [`Engine::next_deadline`](super::Engine::next_deadline) has come.
     Tick,
+}
+
+impl Event {
+    /// Two runs have changed places, and this was not taken in yet.
+    pub fn exchange(&mut self, one: UnitId, other: UnitId) {
+        match self {
+            Event::Spawned { unit, .. }
+            | Event::SpawnFailed { unit, .. }
+            | Event::Inspected { unit, .. }
+            | Event::Exited { unit, .. }
+            | Event::Judged { unit, .. }
+            | Event::Probed { unit, .. }
+            | Event::BecameReady { unit }
+            | Event::MainPidChanged { unit, .. }
+            | Event::TimeoutExtended { unit, .. }
+            | Event::GroupLeft { unit, .. }
+            | Event::GroupGone { unit, .. } => *unit = unit.counterpart(one, other),
+            Event::Requested { .. } | Event::NobodyLeft | Event::Tick => {}
+        }
+    }
 }
 
 /// As what a process of a unit was started.

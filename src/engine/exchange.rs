@@ -101,6 +101,7 @@ impl Engine {
 
     /// Empties the places of units that departed in the last step: what was ordered in it still named them.
     pub(super) fn clear_places(&mut self) {
+        self.clear_hidden();
         for unit in std::mem::take(&mut self.departed) {
             let mut empty = Cell::new(Body::Nobody);
             empty.standing = empty.compute_standing();
@@ -131,7 +132,7 @@ impl Engine {
 
     /// Builds the graph, and counts anew what every unit waits for. A defect of a unit that is not fresh was found
     /// when it was; it may run all the same.
-    fn connect(&mut self, fresh: &[UnitId]) {
+    pub(super) fn connect(&mut self, fresh: &[UnitId]) {
         let entries: Vec<Option<Entry>> = self.cells.iter().map(entry_of).collect();
         let (graph, defects) = Graph::new(&entries);
         for defect in defects.into_iter().filter(|defect| fresh.contains(&defect.unit)) {

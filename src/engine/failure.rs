@@ -49,6 +49,8 @@ pub enum Failure {
         /// What was last seen of it; empty when nothing was.
         words: String,
     },
+    /// The process that was to replace it did not come to that.
+    Successor(Box<Failure>),
     /// It was not ready in time.
     NotReady {
         /// The `[ready] timeout`, with what `EXTEND_TIMEOUT_USEC` added.
@@ -101,6 +103,7 @@ impl Failure {
             Failure::ReloadUnproven { after, words } => {
                 format!("it did not show that it serves within {} of its reload: {words}", Spoken(*after))
             }
+            Failure::Successor(failure) => format!("its successor failed: {}", failure.describe(name)),
             Failure::NotReady { after } => format!("it was not ready after {}", Spoken(*after)),
             Failure::TimedOut { role, after } => format!("{role} did not end within {}", Spoken(*after)),
             Failure::Unmet(words) => format!("a requirement is not met: {words}"),
@@ -150,9 +153,9 @@ pub enum Outcome {
         /// It will be tried again by itself, this far from now.
         retry_in: Option<Duration>,
     },
-    /// A pre-stop hook failed before anything was stopped, and what the hooks had done was undone.
+    /// A pre-stop hook or a successor failed before anything was stopped, and what the hooks had done was undone.
     Aborted {
-        /// Whose hook, or whose test in a second round.
+        /// Whose hook, whose successor, or whose test in a second round.
         unit: UnitId,
         /// Why.
         failure: Failure,
@@ -359,6 +362,10 @@ mod tests {
                 "it did not show that it serves within 1 s of its reload: connection refused",
             ),
             (Failure::NotReady { after: second }, "it was not ready after 1 s"),
+            (
+                Failure::Successor(Box::new(exited(Role::Main, true))),
+                "its successor failed: exited with code 1 before it was ready",
+            ),
             (
                 Failure::TimedOut { role: Role::PostStart(0), after: second },
                 "post-start hook 1 did not end within 1 s",

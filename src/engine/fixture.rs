@@ -206,6 +206,11 @@ impl Draft {
         self
     }
 
+    /// Its successor comes up before it stops.
+    pub(crate) fn overlap(self) -> Draft {
+        self.restart_policy(|restart| restart.overlap = true)
+    }
+
     /// A configuration test that may take five seconds.
     pub(crate) fn configtest(mut self) -> Draft {
         self.configtest = Some(ConfigTest {

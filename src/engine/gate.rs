@@ -1,10 +1,9 @@
 //! What a transaction does before it stops anything: tests, pre-stop hooks, and the way back.
 //!
 //! ```text
-//!   Testing ─▶ PreStopping ─ more than a second ─▶ Retesting ─▶ go: Stopping, or Reloading
-//!      │            │                                  │
-//!      └────────────┴───────────▶ Clearing ◀───────────┘   what still runs is killed
-//!                                    └─▶ Undoing ─▶ the answer; nothing was touched
+//!   Testing ─▶ Overlapping ─▶ PreStopping ─ more than a second ─▶ Retesting ─▶ go: Stopping, or Reloading
+//!      │            │              │                                 │
+//!      └────────────┴──────────────┴─▶ retreat: Clearing ◀───────────┘
 //! ```
 //!
 //! Until it goes its units are claimed: no other request may begin with them. Whatever a unit does by itself
@@ -19,7 +18,7 @@ use crate::model::{Moment, Unit, UnitName};
 use super::Engine;
 use super::effect::{Effect, Reason, Renders};
 use super::errand::{End, Owner, Task};
-use super::event::{Dependents, Gate, Request, RequestId, UnitId};
+use super::event::{Dependents, Gate, RequestId, UnitId};
 use super::failure::{Failure, Outcome, Refusal};
 use super::pre_stop::hooks_before;
 use super::progress::{Progress, Tested, TransactionPhase};
@@ -40,31 +39,44 @@ pub(super) enum Wish {
     Roll { units: Vec<UnitId> },
 }
 
+/// The units of a wish, by what it does with them.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    /// Tried before anything is touched.
+    pub(super) tests: Vec<UnitId>,
+    /// To go down, as it looks at the beginning.
+    pub(super) stops: Vec<UnitId>,
+    /// To be replaced while they serve.
+    pub(super) overlaps: Vec<UnitId>,
+}
+
 /// What such a transaction has to know until it goes.
 #[derive(Debug)]
 pub(super) struct Gated {
     pub(super) wish: Wish,
     gate: Gate,
     /// Units that are claimed.
-    scope: Vec<UnitId>,
+    pub(super) scope: Vec<UnitId>,
     /// Units that are tried.
     tests: Vec<UnitId>,
     /// Units that are to stop, as it looked at the beginning.
-    stops: Vec<UnitId>,
+    pub(super) stops: Vec<UnitId>,
+    /// Units whose successors come up before the old processes stop.
+    pub(super) overlaps: Vec<UnitId>,
     /// Units of which a trial rendered files.
     pub(super) rendered: Vec<UnitId>,
-    failures: Vec<(UnitId, Failure)>,
+    pub(super) failures: Vec<(UnitId, Failure)>,
     /// Hooks that ran, in their order.
     pub(super) begun: Vec<(UnitId, u16)>,
     pub(super) undone: Vec<String>,
-    /// When the hooks began.
-    since: Moment,
+    /// When the tests were over.
+    pub(super) since: Moment,
     /// Why it was given up.
-    because: Option<Outcome>,
+    pub(super) because: Option<Outcome>,
 }
 
 impl Wish {
-    fn reason(&self) -> Reason {
+    pub(super) fn reason(&self) -> Reason {
         match self {
             Wish::Stop { .. } => Reason::Stop,
             Wish::Restart { .. } | Wish::Sync { .. } | Wish::Roll { .. } => Reason::Restart,
@@ -73,7 +85,7 @@ impl Wish {
     }
 
     /// The definition that a unit is to get, where it is another one than it has.
-    fn definition(&self, unit: UnitId) -> Option<&Rc<Unit>> {
+    pub(super) fn definition(&self, unit: UnitId) -> Option<&Rc<Unit>> {
         match self {
             Wish::Sync { sync } => sync.definition(unit),
             Wish::Stop { .. } | Wish::Restart { .. } | Wish::Reload { .. } | Wish::Roll { .. } => None,
@@ -90,9 +102,9 @@ impl Wish {
 
 impl Step {
     /// Nothing was stopped or reloaded yet, and the request was not given up.
-    fn can_be_given_up(self) -> bool {
+    pub(super) fn can_be_given_up(self) -> bool {
         match self {
-            Step::Testing | Step::PreStopping | Step::Retesting => true,
+            Step::Testing | Step::Overlapping | Step::PreStopping | Step::Retesting => true,
             Step::Clearing | Step::Undoing | Step::Reloading | Step::Stopping | Step::Starting => false,
         }
     }
@@ -105,9 +117,9 @@ impl Engine {
         id: RequestId,
         wish: Wish,
         gate: Gate,
-        (tests, stops): (Vec<UnitId>, Vec<UnitId>),
+        Members { tests, stops, overlaps }: Members,
     ) {
-        let mut all: BTreeSet<UnitId> = tests.iter().chain(&stops).copied().collect();
+        let mut all: BTreeSet<UnitId> = tests.iter().chain(&stops).chain(&overlaps).copied().collect();
         if let Wish::Sync { sync } = &wish {
             all.extend(sync.units());
         }
@@ -129,6 +141,7 @@ impl Engine {
             scope,
             tests,
             stops,
+            overlaps,
             rendered: Vec::new(),
             failures: Vec::new(),
             begun: Vec::new(),
@@ -138,11 +151,11 @@ impl Engine {
         };
         let gated = Some(Box::new(gated));
         self.transactions.insert(id, Transaction { gated, ..Transaction::new(goal, Step::Testing) });
-        if is_tested { self.begin_tests(id, Step::Testing) } else { self.begin_hooks(id) }
+        if is_tested { self.begin_tests(id, Step::Testing) } else { self.begin_overlap(id) }
     }
 
     /// Goes over to a step that waits for this many errands.
-    fn await_errands(&mut self, id: RequestId, step: Step, n_errands: usize) {
+    pub(super) fn await_errands(&mut self, id: RequestId, step: Step, n_errands: usize) {
         let Some(transaction) = self.transactions.get_mut(&id) else { return };
         transaction.step = step;
         transaction.remaining = u32::try_from(n_errands).unwrap_or(u32::MAX);
@@ -151,7 +164,7 @@ impl Engine {
         }
     }
 
-    fn gated(&self, id: RequestId) -> Option<&Gated> {
+    pub(super) fn gated(&self, id: RequestId) -> Option<&Gated> {
         self.transactions.get(&id)?.gated.as_deref()
     }
 
@@ -160,17 +173,18 @@ impl Engine {
         self.gated(id).map_or(Reason::Restart, |gated| gated.wish.reason())
     }
 
-    fn gated_mut(&mut self, id: RequestId) -> Option<&mut Gated> {
+    pub(super) fn gated_mut(&mut self, id: RequestId) -> Option<&mut Gated> {
         self.transactions.get_mut(&id)?.gated.as_deref_mut()
     }
 
     fn begin_tests(&mut self, id: RequestId, step: Step) {
-        let Some((tests, reason)) = self.gated(id).map(|gated| (gated.tests.clone(), gated.wish.reason()))
-        else {
-            return;
-        };
-        self.await_errands(id, step, tests.len());
         let is_first = step == Step::Testing;
+        let Some(gated) = self.gated(id) else { return };
+        // A successor that has started read its configuration already.
+        let is_tried = |unit: &&UnitId| is_first || !gated.overlaps.contains(unit);
+        let tests: Vec<UnitId> = gated.tests.iter().filter(is_tried).copied().collect();
+        let reason = gated.wish.reason();
+        self.await_errands(id, step, tests.len());
         let phase = if is_first { TransactionPhase::Testing } else { TransactionPhase::TestingAgain };
         self.tell(id, Progress::Phase(phase));
         for unit in tests {
@@ -181,20 +195,21 @@ impl Engine {
     }
 
     /// What a unit is tested by: what it would be started with.
-    fn tested_definition(&self, id: RequestId, unit: UnitId) -> Option<Rc<Unit>> {
+    pub(super) fn tested_definition(&self, id: RequestId, unit: UnitId) -> Option<Rc<Unit>> {
         let new = self.gated(id).and_then(|gated| gated.wish.definition(unit));
         new.or_else(|| self.cell(unit).unit()).cloned()
     }
 
-    fn begin_hooks(&mut self, id: RequestId) {
-        let now = self.now;
-        let Some(gated) = self.gated_mut(id) else { return };
-        gated.since = now;
-        let (reason, stops) = (gated.wish.reason(), gated.stops.clone());
+    pub(super) fn begin_hooks(&mut self, id: RequestId) {
+        let Some(gated) = self.gated(id) else { return };
+        let reason = gated.wish.reason();
         let has_hooks = |unit: &UnitId| hooks_before(self.cell(*unit), reason).next().is_some();
-        let units: Vec<UnitId> = stops.into_iter().filter(has_hooks).collect();
+        // A unit that was replaced already has nobody to prepare.
+        let replaced = gated.overlaps.iter().filter(|unit| self.awaits_successor(**unit));
+        let stops = gated.stops.iter().chain(replaced).copied();
+        let units: Vec<UnitId> = stops.filter(has_hooks).collect();
         if units.is_empty() {
-            return self.go(id);
+            return self.end_of_pre_stops(id);
         }
         self.await_errands(id, Step::PreStopping, units.len());
         self.tell(id, Progress::Phase(TransactionPhase::PreStopping));
@@ -202,6 +217,15 @@ impl Engine {
             let Some(spec) = self.cell(unit).unit().cloned() else { continue };
             self.begin_errand(unit, Owner::Request(id), (spec, reason), Task::PreStop { first: None });
         }
+    }
+
+    /// The hooks are through. What was tested some time ago is tested once more.
+    fn end_of_pre_stops(&mut self, id: RequestId) {
+        let Some(gated) = self.gated(id) else { return };
+        let took_long = self.now.since(gated.since) > TEST_HOLDS;
+        let is_tested =
+            gated.gate == Gate::Enforced && gated.tests.iter().any(|unit| !gated.overlaps.contains(unit));
+        if took_long && is_tested { self.begin_tests(id, Step::Retesting) } else { self.go(id) }
     }
 
     /// What was done beside a unit is over.
@@ -257,13 +281,12 @@ impl Engine {
     pub(super) fn advance_gated(&mut self, id: RequestId, step: Step) {
         let Some(gated) = self.gated(id) else { return };
         let has_failed = !gated.failures.is_empty();
-        let took_long = self.now.since(gated.since) > TEST_HOLDS;
-        let is_tested = gated.gate == Gate::Enforced && !gated.tests.is_empty();
         match step {
             Step::Testing | Step::Retesting if has_failed => self.refuse_for_tests(id),
-            Step::Testing => self.begin_hooks(id),
-            Step::PreStopping if took_long && is_tested => self.begin_tests(id, Step::Retesting),
-            Step::PreStopping | Step::Retesting => self.go(id),
+            Step::Testing => self.begin_overlap(id),
+            Step::Overlapping => self.begin_hooks(id),
+            Step::PreStopping => self.end_of_pre_stops(id),
+            Step::Retesting => self.go(id),
             Step::Clearing => self.undo(id),
             Step::Undoing => self.answer_given_up(id),
             Step::Reloading => self.reloaded(id),
@@ -271,83 +294,8 @@ impl Engine {
         }
     }
 
-    fn refuse_for_tests(&mut self, id: RequestId) {
-        let Some(gated) = self.gated_mut(id) else { return };
-        let failures = std::mem::take(&mut gated.failures);
-        let wish = gated.wish.clone();
-        let outcome = match (gated.begun.is_empty(), failures.first()) {
-            (false, Some((unit, failure))) => {
-                Outcome::Aborted { unit: *unit, failure: failure.clone(), undone: Vec::new() }
-            }
-            _ => {
-                let named = |(unit, failure)| {
-                    let definition = wish.definition(unit).or_else(|| self.cell(unit).unit())?;
-                    Some((definition.name.clone(), failure))
-                };
-                let failures = failures.into_iter().filter_map(named).collect();
-                Outcome::Refused(Refusal::ConfigTest { failures })
-            }
-        };
-        self.give_up(id, outcome);
-    }
-
-    /// The request ends with this, once nothing of it runs any more and its hooks are undone.
-    pub(super) fn give_up(&mut self, id: RequestId, because: Outcome) {
-        let Some(gated) = self.gated_mut(id) else { return };
-        gated.because = Some(because);
-        let own = Owner::Request(id);
-        let scope = gated.scope.clone();
-        let busy = |unit: &UnitId| self.errands.get(unit).is_some_and(|errand| errand.owner == own);
-        let busy: Vec<UnitId> = scope.into_iter().filter(busy).collect();
-        self.await_errands(id, Step::Clearing, busy.len());
-        for unit in busy {
-            self.end_errand(unit, End::GivenUp);
-        }
-    }
-
-    fn undo(&mut self, id: RequestId) {
-        let Some(gated) = self.gated(id) else { return };
-        let reason = gated.wish.reason();
-        let mut units: Vec<(UnitId, Vec<u16>)> = Vec::new();
-        for (unit, hook) in &gated.begun {
-            match units.iter_mut().find(|(other, _)| other == unit) {
-                Some((_, hooks)) => hooks.push(*hook),
-                None => units.push((*unit, vec![*hook])),
-            }
-        }
-        let has_undo = |(unit, hooks): &(UnitId, Vec<u16>)| {
-            let own = self.cell(*unit).program().map(|program| program.hooks.pre_stop.as_slice());
-            let own = own.unwrap_or_default();
-            hooks.iter().any(|hook| own.get(usize::from(*hook)).is_some_and(|hook| hook.undo.is_some()))
-        };
-        units.retain(has_undo);
-        if units.is_empty() {
-            return self.answer_given_up(id);
-        }
-        self.await_errands(id, Step::Undoing, units.len());
-        self.tell(id, Progress::Phase(TransactionPhase::Undoing));
-        for (unit, left) in units {
-            let Some(spec) = self.cell(unit).unit().cloned() else { continue };
-            self.begin_errand(unit, Owner::Request(id), (spec, reason), Task::Undo { left });
-        }
-    }
-
-    /// Nothing was touched, and nothing is left of it.
-    fn answer_given_up(&mut self, id: RequestId) {
-        let Some(gated) = self.leave_gate(id, Renders::Restore) else { return };
-        self.transactions.remove(&id);
-        let undone = gated.undone;
-        let outcome = match gated.because {
-            Some(Outcome::Aborted { unit, failure, .. }) => Outcome::Aborted { unit, failure, undone },
-            Some(Outcome::Abandoned { .. }) | None => Outcome::Abandoned { undone },
-            Some(outcome) => outcome,
-        };
-        self.reply(id, outcome);
-        self.take_up_postponed();
-    }
-
     /// The claims are given back, and what the trials rendered stays or goes.
-    fn leave_gate(&mut self, id: RequestId, verdict: Renders) -> Option<Box<Gated>> {
+    pub(super) fn leave_gate(&mut self, id: RequestId, verdict: Renders) -> Option<Box<Gated>> {
         let gated = self.transactions.get_mut(&id)?.gated.take()?;
         if verdict == Renders::Restore && self.syncing == Some(id) {
             self.syncing = None;
@@ -383,8 +331,8 @@ impl Engine {
         let Some(gated) = self.leave_gate(id, Renders::Keep) else { return };
         match wish {
             Wish::Stop { units, dependents } => self.stop_now(id, &units, dependents),
-            Wish::Restart { units } => self.restart_now(id, &units, gated.tests),
-            Wish::Sync { sync } => self.sync_now(id, sync, gated.tests),
+            Wish::Restart { units } => self.restart_now(id, &units, gated.tests, &gated.overlaps),
+            Wish::Sync { sync } => self.sync_now(id, sync, gated.tests, &gated.overlaps),
             Wish::Roll { units } => self.roll_now(id, units, gated.gate),
             Wish::Reload { .. } => {}
         }
@@ -421,63 +369,6 @@ impl Engine {
             return None;
         }
         units.find_map(|unit| self.claims.get(&unit).map(|by| Refusal::Busy { unit, by: self.outer(*by) }))
-    }
-
-    /// A stop of units that other requests have begun with: those that wish them up are given up, and it waits until
-    /// the claims are free. True when it has to.
-    pub(super) fn postpone_stop(
-        &mut self,
-        id: RequestId,
-        to_stop: &[UnitId],
-        request: impl FnOnce() -> Request,
-    ) -> bool {
-        let is_gated = |id: &&RequestId| self.gated(**id).is_some();
-        let claimers: BTreeSet<RequestId> =
-            to_stop.iter().filter_map(|unit| self.claims.get(unit)).filter(is_gated).copied().collect();
-        if claimers.is_empty() {
-            return false;
-        }
-        self.postponed.push((id, request()));
-        for other in claimers {
-            let wishes_up = |t: &Transaction| t.goal == Wanted::Up && t.step.can_be_given_up();
-            if self.transactions.get(&other).is_some_and(wishes_up) {
-                self.give_up(other, Outcome::Replaced { by: id });
-            }
-        }
-        true
-    }
-
-    fn take_up_postponed(&mut self) {
-        for (id, request) in std::mem::take(&mut self.postponed) {
-            self.requested(id, request);
-        }
-    }
-
-    /// Nobody waits for this request any longer.
-    pub(super) fn abandon(&mut self, id: RequestId) -> Outcome {
-        let undone = Vec::new();
-        if self.abandon_roll(id) {
-            return Outcome::Done;
-        }
-        if let Some(place) = self.postponed.iter().position(|(other, _)| *other == id) {
-            self.postponed.remove(place);
-            self.reply(id, Outcome::Abandoned { undone });
-        } else if self.transactions.get(&id).is_some_and(|t| t.step.can_be_given_up()) {
-            self.give_up(id, Outcome::Abandoned { undone });
-        }
-        Outcome::Done
-    }
-
-    /// The shutdown begins: whatever was not touched yet is left as it is.
-    pub(super) fn drop_gates(&mut self) {
-        for id in self.transactions.keys().copied().collect::<Vec<_>>() {
-            let was_reloading = self.transactions.get(&id).is_some_and(|t| t.step == Step::Reloading);
-            let verdict = if was_reloading { Renders::Keep } else { Renders::Restore };
-            let _ = self.leave_gate(id, verdict); // Nobody is answered by it.
-        }
-        for (id, _) in std::mem::take(&mut self.postponed) {
-            self.reply(id, Outcome::ShuttingDown);
-        }
     }
 
     pub(super) fn tell(&mut self, id: RequestId, progress: Progress) {

@@ -8,9 +8,10 @@
 //!              └────────────────────────────────────────────────────┘
 //!
 //!   scope, plan  what a wish touches; what it would do
-//!   gate         tests and pre-stop hooks before anything is touched, and the way back
+//!   gate         tests, successors and pre-stop hooks before anything is touched; retreat: the way back
 //!   errand       what is done beside a unit: trial, pre_stop, reload
 //!   sync, roll   new unit files; one unit after the other
+//!   overlap      two processes of one unit for a while
 //!   difference, exchange   what new definitions change; the moment at which they hold
 //!   graph        who depends on whom          preparing   what comes before the main process
 //!   cell         one unit and its counters    starting    from its spawn to ready
@@ -34,6 +35,7 @@ mod fixture;
 mod gate;
 mod graph;
 mod groups;
+pub mod overlap;
 pub mod plan;
 mod pre_stop;
 mod preparing;
@@ -43,6 +45,7 @@ mod random;
 mod reload;
 mod requests;
 mod resting;
+mod retreat;
 mod roll;
 #[cfg(test)]
 mod scenarios;
@@ -75,6 +78,7 @@ pub use event::{
 };
 pub use failure::{Failure, Outcome, Refusal};
 pub use graph::EdgeKind;
+pub use overlap::{OtherRun, Which};
 pub use plan::{Plan, Testing};
 pub use progress::{HookNews, Progress, Tested, TransactionPhase};
 pub use state::{Phase, Wanted};
@@ -84,6 +88,7 @@ pub use view::{LastTest, View};
 use cell::{Body, Cell};
 use errand::{Errand, is_errands};
 use graph::Graph;
+use overlap::Hidden;
 use random::Random;
 use roll::Roll;
 use shutdown::Closing;
@@ -110,6 +115,16 @@ pub struct Engine {
     free: Vec<UnitId>,
     /// Units that went in this step.
     departed: Vec<UnitId>,
+    /// Units that have two runs, each with the id of the one that it does not show.
+    overlaps: BTreeMap<UnitId, UnitId>,
+    /// Those runs.
+    hidden: BTreeMap<UnitId, Hidden>,
+    /// How many of these there were.
+    n_hidden: u32,
+    /// Runs that went in this step.
+    gone: Vec<UnitId>,
+    /// Runs that are to be looked at.
+    ripe_overlaps: VecDeque<UnitId>,
     /// Stands in for a unit that does not exist, so that no id can break anything.
     nobody: Cell,
     now: Moment,
@@ -191,6 +206,11 @@ impl Engine {
             cells,
             free: Vec::new(),
             departed: Vec::new(),
+            overlaps: BTreeMap::new(),
+            hidden: BTreeMap::new(),
+            n_hidden: 0,
+            gone: Vec::new(),
+            ripe_overlaps: VecDeque::new(),
             nobody: Cell::new(Body::Nobody),
             now: Moment::default(),
             effects: Vec::new(),
@@ -267,6 +287,9 @@ impl Engine {
             Event::SpawnFailed { unit, role, error } => {
                 self.transition(unit, Input::SpawnFailed(role, error))
             }
+            Event::Inspected { unit, finding, .. } if self.hidden.contains_key(&unit) => {
+                self.transition(unit, Input::Inspected(finding));
+            }
             Event::Inspected { unit, purpose: Purpose::Start, finding } => {
                 self.transition(unit, Input::Inspected(finding));
             }
@@ -293,7 +316,9 @@ impl Engine {
     fn tick(&mut self) {
         while let Some(unit) = self.timers.due(self.now) {
             self.set_deadline(unit, None);
-            self.transition(unit, Input::Deadline);
+            if !self.has_settled(unit) {
+                self.transition(unit, Input::Deadline);
+            }
         }
         while let Some(unit) = self.errand_timers.due(self.now) {
             self.errand_deadline(unit);
@@ -305,7 +330,9 @@ impl Engine {
     /// wanted, so this ends.
     fn settle(&mut self) {
         loop {
-            if let Some(id) = self.ripe_gates.pop_front() {
+            if let Some(hidden) = self.ripe_overlaps.pop_front() {
+                self.examine_overlap(hidden);
+            } else if let Some(id) = self.ripe_gates.pop_front() {
                 self.advance(id);
             } else if let Some(unit) = self.queue.pop_front() {
                 self.examine(unit);
@@ -323,11 +350,16 @@ impl Engine {
     }
 
     fn cell(&self, unit: UnitId) -> &Cell {
-        self.cells.get(unit.index()).unwrap_or(&self.nobody)
+        let hidden = || self.hidden.get(&unit).map(|run| &run.cell);
+        self.cells.get(unit.index()).or_else(hidden).unwrap_or(&self.nobody)
     }
 
     fn cell_mut(&mut self, unit: UnitId) -> &mut Cell {
-        self.cells.get_mut(unit.index()).unwrap_or(&mut self.nobody)
+        let Engine { cells, hidden, nobody, .. } = self;
+        match cells.get_mut(unit.index()) {
+            Some(cell) => cell,
+            None => hidden.get_mut(&unit).map_or(nobody, |run| &mut run.cell),
+        }
     }
 
     fn do_this(&mut self, effect: Effect) {

@@ -24,6 +24,8 @@ pub struct Plan {
     pub stops: Vec<UnitName>,
     /// What comes up, in that order.
     pub starts: Vec<UnitName>,
+    /// What is replaced while it serves: the new process is ready before the old one stops.
+    pub overlaps: Vec<UnitName>,
     /// What is told to read its configuration again.
     pub reloads: Vec<UnitName>,
     /// What changes without being touched.
@@ -61,14 +63,13 @@ impl Engine {
             }
             Request::Restart { units, gate, how: RestartHow::Together } => {
                 let scope = self.restart_scope(units);
-                let all = scope.stops.iter().copied().chain(scope.start.units());
-                refused(self.refuses_restart(&scope.start, units).or_else(|| self.busy(all)))?;
+                refused(self.refuses_whole_restart(&scope, units))?;
                 let starts: Vec<UnitId> = scope.start.units().filter(|unit| self.is_down(*unit)).collect();
                 let starts = unique(&[scope.stops.as_slice(), starts.as_slice()].concat());
                 Ok(Plan {
                     tests: self.plan_tests(&scope.tests(self), *gate),
                     starts: self.in_start_order(&starts),
-                    ..self.plan_stop(&scope.stops, Reason::Restart)
+                    ..self.plan_stops(&scope.stops, &scope.overlaps)
                 })
             }
             Request::Restart { units, gate, how: RestartHow::Rolling } => self.plan_roll(units, *gate),
@@ -96,14 +97,26 @@ impl Engine {
         }
     }
 
+    /// What a restart or a sync takes down, and what it replaces.
+    pub(super) fn plan_stops(&self, stops: &[UnitId], overlaps: &[UnitId]) -> Plan {
+        let mut plan = self.plan_stop(stops, Reason::Restart);
+        plan.hooks.extend(overlaps.iter().flat_map(|unit| self.plan_hooks(*unit, Reason::Restart)));
+        plan.overlaps = self.in_start_order(overlaps);
+        plan
+    }
+
+    fn plan_hooks(&self, unit: UnitId, reason: Reason) -> impl Iterator<Item = (UnitName, String)> {
+        let hooks = hooks_before(self.cell(unit), reason);
+        hooks.filter_map(move |hook| Some((self.unit_name(unit)?, hook.name.clone())))
+    }
+
     pub(super) fn plan_stop(&self, units: &[UnitId], reason: Reason) -> Plan {
         let active: Vec<UnitId> =
             units.iter().copied().filter(|unit| !self.cell(*unit).standing.down).collect();
         let mut plan = Plan { stops: self.in_start_order(&active), ..Plan::default() };
         plan.stops.reverse();
         for unit in active {
-            let hooks = hooks_before(self.cell(unit), reason);
-            plan.hooks.extend(hooks.filter_map(|hook| Some((self.unit_name(unit)?, hook.name.clone()))));
+            plan.hooks.extend(self.plan_hooks(unit, reason));
         }
         plan
     }

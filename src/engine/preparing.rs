@@ -50,7 +50,9 @@ impl Engine {
     fn inspect(&mut self, unit: UnitId, tries: u16) {
         self.enter(unit, State::Inspecting { inspection: Process::Ordered(tries) });
         let Some(spec) = self.cell(unit).unit().cloned() else { return };
-        self.do_this(Effect::Inspect { unit, spec, purpose: Purpose::Start });
+        // The files of a successor are those of the process that serves until it is ready.
+        let purpose = if self.is_successor(unit) { Purpose::Trial } else { Purpose::Start };
+        self.do_this(Effect::Inspect { unit, spec, purpose });
     }
 
     pub(super) fn inspected(&mut self, unit: UnitId, inspection: Process, finding: Finding) {

@@ -48,6 +48,8 @@ pub enum TransactionPhase {
     TestingAgain,
     /// The hooks are undone; nothing was stopped.
     Undoing,
+    /// New processes start beside those that serve.
+    Overlapping,
     /// Units go down.
     Stopping,
     /// Units come up.

@@ -33,6 +33,9 @@ impl Engine {
         if !self.errands.is_empty() {
             self.errand_sees(unit, was_serving);
         }
+        if !self.hidden.is_empty() {
+            self.overlap_sees(unit);
+        }
     }
 
     /// Changes the data of the present state and keeps its deadline.
@@ -49,8 +52,12 @@ impl Engine {
 
     /// Tells the neighbours what changed of a unit's standing.
     pub(super) fn refresh(&mut self, unit: UnitId) {
+        let has_two_runs = self.overlaps.contains_key(&unit);
         let cell = self.cell_mut(unit);
-        let new = cell.compute_standing();
+        let mut new = cell.compute_standing();
+        if has_two_runs {
+            (new.active, new.down, new.stopping_too) = (true, false, cell.goes_down());
+        }
         let old = std::mem::replace(&mut cell.standing, new);
         if old == new {
             return;
@@ -104,8 +111,9 @@ impl Engine {
     }
 
     fn tell_requests(&mut self, unit: UnitId, old: Standing, new: Standing) {
-        let Engine { cells, transactions, ripe, nobody, .. } = self;
-        for (id, step) in &cells.get(unit.index()).unwrap_or(nobody).requests {
+        let Engine { cells, hidden, transactions, ripe, nobody, .. } = self;
+        let hidden = || hidden.get(&unit).map(|run| &run.cell);
+        for (id, step) in &cells.get(unit.index()).or_else(hidden).unwrap_or(nobody).requests {
             let Some(transaction) = transactions.get_mut(id).filter(|t| t.step == *step) else { continue };
             let (was_missing, is_missing) = match transaction.step {
                 Step::Stopping => (!old.down, !new.down),
@@ -158,8 +166,8 @@ impl Engine {
     fn examine_waiting(&mut self, unit: UnitId) {
         let cell = self.cell(unit);
         if cell.needs_missing == 0 && cell.order_unsettled == 0 {
-            // Its errand has it looked at again.
-            if self.is_on_trial(unit) {
+            // Its errand, or the end of its successor, has it looked at again.
+            if self.is_on_trial(unit) || self.awaits_successor(unit) {
                 return;
             }
             return self.transition(unit, Input::Start);
@@ -193,6 +201,7 @@ impl Engine {
 
     fn doom(&mut self, unit: UnitId, by: UnitId) {
         self.cell_mut(unit).doom = Some(by);
+        self.overlap_is_doomed(unit, by);
         self.refresh(unit);
         self.look_at(unit);
     }

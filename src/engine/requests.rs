@@ -8,7 +8,7 @@ use super::Engine;
 use super::effect::{Effect, Reason, Scope};
 use super::event::{Dependents, Gate, Request, RequestId, RestartHow, Shutdown, UnitId};
 use super::failure::{Failure, Outcome, Refusal};
-use super::gate::Wish;
+use super::gate::{Members, Wish};
 use super::graph::EdgeKind;
 use super::progress::{Progress, TransactionPhase};
 use super::scope::{StartScope, unique};
@@ -152,7 +152,7 @@ impl Engine {
         let stops = self.stop_scope(&units, dependents);
         if !self.postpone_stop(id, &stops, || Request::Stop { units: units.clone(), dependents }) {
             let wish = Wish::Stop { units, dependents };
-            self.begin_gated(id, wish, Gate::Skipped, (Vec::new(), stops));
+            self.begin_gated(id, wish, Gate::Skipped, Members { stops, ..Members::default() });
         }
         None
     }
@@ -173,18 +173,24 @@ impl Engine {
 
     fn restart(&mut self, id: RequestId, units: Vec<UnitId>, gate: Gate) -> Option<Outcome> {
         let scope = self.restart_scope(&units);
-        let all = scope.stops.iter().copied().chain(scope.start.units());
-        if let Some(refusal) = self.refuses_restart(&scope.start, &units).or_else(|| self.busy(all)) {
+        if let Some(refusal) = self.refuses_whole_restart(&scope, &units) {
             return Some(Outcome::Refused(refusal));
         }
-        let tests = scope.tests(self);
-        self.begin_gated(id, Wish::Restart { units }, gate, (tests, scope.stops));
+        let (tests, stops, overlaps) = (scope.tests(self), scope.stops, scope.overlaps);
+        self.begin_gated(id, Wish::Restart { units }, gate, Members { tests, stops, overlaps });
         None
     }
 
-    /// Tests and hooks are through: the units go down, and come up again.
-    pub(super) fn restart_now(&mut self, id: RequestId, units: &[UnitId], tested: Vec<UnitId>) {
-        let scope = self.restart_scope(units);
+    /// Tests and hooks are through: the units go down, and come up again. Successors are up already.
+    pub(super) fn restart_now(
+        &mut self,
+        id: RequestId,
+        units: &[UnitId],
+        tested: Vec<UnitId>,
+        overlaps: &[UnitId],
+    ) {
+        let replaced = self.take_over(id, overlaps);
+        let scope = self.restart_scope_beside(units, overlaps);
         self.tell(id, Progress::Phase(TransactionPhase::Stopping));
         let (to_stop, start) = (scope.stops, scope.start);
         for unit in to_stop.iter().copied() {
@@ -201,6 +207,7 @@ impl Engine {
             self.cell_mut(*unit).tested = true;
         }
         let to_start = unique(&[start.hard.as_slice(), to_stop.as_slice()].concat());
+        let to_stop = [to_stop, replaced].concat();
         self.begin_transaction(
             id,
             Transaction { to_stop, to_start, tested, ..Transaction::new(Wanted::Up, Step::Stopping) },
@@ -214,7 +221,7 @@ impl Engine {
         }
         let units = unique(&units);
         let tests = units.clone();
-        self.begin_gated(id, Wish::Reload { units }, gate, (tests, Vec::new()));
+        self.begin_gated(id, Wish::Reload { units }, gate, Members { tests, ..Members::default() });
         None
     }
 

@@ -120,7 +120,8 @@ impl Engine {
     fn order_post_stop(&mut self, unit: UnitId, hook: u16, tries: u16, ending: Ending) {
         let there =
             self.cell(unit).program().is_some_and(|p| p.hooks.post_stop.get(usize::from(hook)).is_some());
-        if !there || self.is_hurried() {
+        // They would tell of the end of a service whose old process serves on.
+        if !there || self.is_hurried() || self.is_successor(unit) {
             return self.finish(unit, ending);
         }
         let stage = CleanStage::Hook { hook, process: Process::Ordered(tries) };
@@ -209,14 +210,22 @@ impl Engine {
             return self.clear_groups(unit, u16::MAX, ending);
         }
         self.cell_mut(unit).tested = false;
+        if self.hidden_finished(unit, ending) {
+            return;
+        }
         let verdict = self.verdict(unit, ending);
         let follows = match verdict {
             Verdict::Again(_) => true,
             Verdict::Rest => self.cell(unit).wanted == Wanted::Up,
             Verdict::End | Verdict::Fail(_) => false,
         };
-        let next = if follows { NextRun::Follows } else { NextRun::None };
-        self.cell_mut(unit).kept = follows;
+        let overlaps = self.overlaps.contains_key(&unit);
+        let next = match follows {
+            _ if overlaps => NextRun::Overlaps,
+            true => NextRun::Follows,
+            false => NextRun::None,
+        };
+        self.cell_mut(unit).kept = follows || overlaps;
         self.do_this(Effect::CleanUp { unit, next });
         match verdict {
             Verdict::Rest => self.rest(unit),
@@ -230,6 +239,9 @@ impl Engine {
         let cell = self.cell(unit);
         if let Some(by) = cell.doom {
             return Verdict::Fail(Failure::Dependency(by));
+        }
+        if self.awaits_successor(unit) {
+            return Verdict::Rest;
         }
         let Some(program) = cell.program() else { return Verdict::Rest };
         let on = program.restart.on;
@@ -351,6 +363,9 @@ impl Engine {
 
     /// Directories that were kept for a next run go, when there is none.
     pub(super) fn forget_kept(&mut self, unit: UnitId) {
+        if self.overlaps.contains_key(&unit) {
+            return;
+        }
         if std::mem::replace(&mut self.cell_mut(unit).kept, false) {
             self.do_this(Effect::CleanUp { unit, next: NextRun::None });
         }

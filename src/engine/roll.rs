@@ -14,7 +14,7 @@ use super::Engine;
 use super::effect::Effect;
 use super::event::{Gate, Request, RequestId, RestartHow, UnitId};
 use super::failure::{Outcome, Refusal};
-use super::gate::Wish;
+use super::gate::{Members, Wish};
 use super::plan::Plan;
 use super::progress::{Progress, TransactionPhase};
 use super::scope::unique;
@@ -51,15 +51,15 @@ impl Engine {
         }
         let scopes: Vec<UnitId> =
             units.iter().flat_map(|unit| self.restart_scope(&[*unit]).tests(self)).collect();
-        self.begin_gated(id, Wish::Roll { units }, gate, (unique(&scopes), Vec::new()));
+        let members = Members { tests: unique(&scopes), ..Members::default() };
+        self.begin_gated(id, Wish::Roll { units }, gate, members);
         None
     }
 
     fn refuses_roll(&self, units: &[UnitId]) -> Option<Refusal> {
         units.iter().find_map(|unit| {
             let scope = self.restart_scope(&[*unit]);
-            let all = scope.stops.iter().copied().chain(scope.start.units());
-            self.refuses_restart(&scope.start, &[*unit]).or_else(|| self.busy(all))
+            self.refuses_whole_restart(&scope, &[*unit])
         })
     }
 
@@ -74,6 +74,7 @@ impl Engine {
             whole.hooks.extend(plan.hooks);
             whole.stops.extend(plan.stops);
             whole.starts.extend(plan.starts);
+            whole.overlaps.extend(plan.overlaps);
         }
         Ok(whole)
     }

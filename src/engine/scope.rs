@@ -4,6 +4,7 @@
 //!   start U    U and what it needs must come up; what they want shall      refused: broken, conflict, busy
 //!   stop U     U goes down; with cascade what runs and needs it, before    refused: needed by one that runs
 //!   restart U  U and what runs and needs it go down, then start U          refused: as start
+//!              what overlaps is replaced while it serves, and nothing goes down for it
 //!   reload U   U                                                           refused: no [reload], not up, busy
 //! ```
 
@@ -27,6 +28,8 @@ pub(super) struct StartScope {
 pub(super) struct RestartScope {
     /// Down and up again: the named units, and what runs and needs them.
     pub(super) stops: Vec<UnitId>,
+    /// Replaced while they serve: named units that can be, and that need nothing that goes down.
+    pub(super) overlaps: Vec<UnitId>,
     pub(super) start: StartScope,
 }
 
@@ -37,9 +40,15 @@ impl StartScope {
 }
 
 impl RestartScope {
-    /// All that goes down, and all that has to come up and is not up.
+    /// All that it touches.
+    pub(super) fn units(&self) -> impl Iterator<Item = UnitId> {
+        self.stops.iter().chain(&self.overlaps).copied().chain(self.start.units())
+    }
+
+    /// All that gets a new process, and all that has to come up and is not up.
     pub(super) fn tests(&self, engine: &Engine) -> Vec<UnitId> {
         let mut tests = self.stops.clone();
+        tests.extend(&self.overlaps);
         tests.extend(self.start.hard.iter().filter(|unit| !engine.cell(**unit).standing.satisfied));
         unique(&tests)
     }
@@ -70,9 +79,17 @@ impl Engine {
     }
 
     pub(super) fn restart_scope(&self, units: &[UnitId]) -> RestartScope {
-        let mut stops = unique(units);
+        let able: Vec<UnitId> = units.iter().copied().filter(|unit| self.can_overlap(*unit)).collect();
+        self.restart_scope_beside(units, &able)
+    }
+
+    /// As [`Engine::restart_scope`], where these are replaced while they serve.
+    pub(super) fn restart_scope_beside(&self, units: &[UnitId], able: &[UnitId]) -> RestartScope {
+        let (mut overlaps, mut stops): (Vec<UnitId>, Vec<UnitId>) =
+            unique(units).into_iter().partition(|unit| able.contains(unit));
         self.follow_dependents(&mut stops);
-        RestartScope { stops, start: self.start_scope(units) }
+        overlaps.retain(|unit| !stops.contains(unit));
+        RestartScope { stops, overlaps, start: self.start_scope(units) }
     }
 
     fn follow(&self, units: &mut Vec<UnitId>, seen: &mut BTreeSet<UnitId>, kinds: &[EdgeKind]) {
@@ -168,6 +185,13 @@ impl Engine {
         let is_new = |unit: &&UnitId| named.contains(unit) || !self.cell(**unit).is_live();
         let new: Vec<UnitId> = scope.hard.iter().filter(is_new).copied().collect();
         self.refuses_start(&new)
+    }
+
+    /// As [`Engine::refuses_restart`], and while another request is busy with one of the units.
+    pub(super) fn refuses_whole_restart(&self, scope: &RestartScope, named: &[UnitId]) -> Option<Refusal> {
+        self.refuses_restart(&scope.start, named)
+            .or_else(|| self.busy(scope.units()))
+            .or_else(|| self.refuses_overlap(&scope.overlaps))
     }
 
     pub(super) fn refuses_reload(&self, units: &[UnitId]) -> Option<Refusal> {

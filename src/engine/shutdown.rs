@@ -123,6 +123,7 @@ impl Engine {
         }
         self.transactions.clear();
         self.begin_shutdown_hooks();
+        self.stop_hidden();
         for index in 0..self.cells.len() {
             let unit = UnitId::from_index(index);
             let cell = self.cell_mut(unit);
@@ -176,6 +177,7 @@ impl Engine {
     /// What is up stays up while the shutdown's hooks run.
     pub(super) fn awaits_hooks(&self, unit: UnitId) -> bool {
         self.is_stage(Stage::PreStop)
+            && !self.hidden.contains_key(&unit)
             && matches!(self.cell(unit).state, State::Ready { .. } | State::PostStarting { .. })
     }
 
@@ -221,8 +223,9 @@ impl Engine {
                 if let Some(closing) = &mut self.closing {
                     closing.until = closing.until.min(until);
                 }
-                for index in 0..self.cells.len() {
-                    let unit = UnitId::from_index(index);
+                let hidden = self.hidden.keys().copied();
+                let units = (0..self.cells.len()).map(UnitId::from_index);
+                for unit in units.chain(hidden).collect::<Vec<_>>() {
                     if self.cell(unit).standing.active {
                         self.transition(unit, Input::Hurry);
                     }

@@ -131,6 +131,7 @@ impl Engine {
         let cell = self.cell(unit);
         match cell.wanted {
             _ if self.closing.is_some() => Reason::Shutdown,
+            Wanted::Down if self.is_replaced(unit) => Reason::Restart,
             Wanted::Up if cell.doom.is_none() => Reason::Restart,
             Wanted::Up | Wanted::Down => Reason::Stop,
         }
@@ -418,6 +419,9 @@ impl Engine {
     /// who wait for it learn of it.
     pub(super) fn killing_deadline(&mut self, unit: UnitId) {
         self.tally.given_up += 1;
+        if self.hidden_outlives_kill(unit) {
+            return;
+        }
         let outcome = Outcome::Failed { unit, failure: Failure::Unkillable, retry_in: None };
         self.answer_all_of(unit, outcome);
     }

@@ -23,7 +23,7 @@ use super::effect::Reason;
 use super::event::{Definitions, Gate, RequestId, UnitId};
 use super::exchange::entry_of;
 use super::failure::{Outcome, Refusal};
-use super::gate::Wish;
+use super::gate::{Members, Wish};
 use super::graph::{EdgeKind, Graph};
 use super::plan::Plan;
 use super::progress::{Progress, TransactionPhase};
@@ -45,6 +45,8 @@ pub(super) struct Sync {
 struct SyncScope {
     /// What goes down: for good, or to come up again.
     stops: Vec<UnitId>,
+    /// What is replaced while it serves.
+    overlaps: Vec<UnitId>,
     /// What has to be up in the end.
     named: Vec<UnitId>,
     /// What comes up.
@@ -71,7 +73,7 @@ impl Engine {
     /// Takes up a sync.
     pub(super) fn sync(&mut self, id: RequestId, definitions: Definitions, gate: Gate) -> Option<Outcome> {
         let sync = self.compare(definitions);
-        let scope = self.sync_scope(&sync);
+        let scope = self.sync_scope(&sync, self.overlaps_of(&sync.difference));
         if let Some(refusal) = self.refuses_sync(&sync, &scope) {
             return Some(Outcome::Refused(refusal));
         }
@@ -81,14 +83,15 @@ impl Engine {
         }
         self.syncing = Some(id);
         let wish = Wish::Sync { sync: Rc::new(sync) };
-        self.begin_gated(id, wish, gate, (scope.tests, scope.stops));
+        let SyncScope { tests, stops, overlaps, .. } = scope;
+        self.begin_gated(id, wish, gate, Members { tests, stops, overlaps });
         None
     }
 
     /// What a sync would do now.
     pub(super) fn plan_sync(&self, definitions: &Definitions, gate: Gate) -> Result<Plan, Refusal> {
         let sync = self.compare(definitions.clone());
-        let scope = self.sync_scope(&sync);
+        let scope = self.sync_scope(&sync, self.overlaps_of(&sync.difference));
         self.refuses_sync(&sync, &scope).map_or(Ok(()), Err)?;
         let named = |unit: &UnitId| match sync.definition(*unit) {
             Some(new) => Some(new.name.clone()),
@@ -105,7 +108,7 @@ impl Engine {
                 .collect(),
             added: sync.difference.added.iter().map(|unit| unit.name.clone()).collect(),
             removed: sync.difference.removed.iter().filter_map(named).collect(),
-            ..self.plan_stop(&scope.stops, Reason::Restart)
+            ..self.plan_stops(&scope.stops, &scope.overlaps)
         })
     }
 
@@ -120,21 +123,44 @@ impl Engine {
         if self.syncing.is_some() {
             return Some(Refusal::SyncRunning);
         }
-        self.busy(scope.stops.iter().chain(&scope.starts).copied().chain(sync.difference.units()))
+        let touched = scope.stops.iter().chain(&scope.overlaps).chain(&scope.starts).copied();
+        self.busy(touched.chain(sync.difference.units())).or_else(|| self.refuses_overlap(&scope.overlaps))
     }
 
-    fn sync_scope(&self, sync: &Sync) -> SyncScope {
-        let Sync { difference, boot, places } = sync;
-        let removed: BTreeSet<UnitId> = difference.removed.iter().copied().collect();
-        let changed = || difference.replaced.iter().map(|(unit, _)| *unit);
+    /// What goes down for this difference, when as many as can of `able` are replaced while they serve; these come second.
+    fn stops_of(&self, difference: &Difference, able: Vec<UnitId>) -> (Vec<UnitId>, Vec<UnitId>) {
+        let graph = self.graph_with(&difference.at_first());
+        let changed = difference.replaced.iter().map(|(unit, _)| *unit);
         // What another restart holds down comes up by itself as soon as that lets go.
         let is_held = |unit: &UnitId| {
             let cell = self.cell(*unit);
             cell.state == State::Stopped && cell.wanted == Wanted::Up
         };
         let runs = |unit: &UnitId| !self.cell(*unit).standing.down || is_held(unit);
-        let mut stops: Vec<UnitId> = removed.iter().copied().chain(changed()).filter(runs).collect();
-        self.follow_dependents_in(&self.graph_with(&difference.at_first()), &mut stops);
+        let gone_or_changed: Vec<UnitId> =
+            difference.removed.iter().copied().chain(changed).filter(runs).collect();
+        let mut overlaps = able;
+        loop {
+            let mut stops = gone_or_changed.clone();
+            stops.retain(|unit| !overlaps.contains(unit));
+            self.follow_dependents_in(&graph, &mut stops);
+            let n_before = overlaps.len();
+            let stands =
+                |name: &UnitName| self.find(name.as_str()).is_some_and(|need| !stops.contains(&need));
+            let needs_stand =
+                |unit: &UnitId| difference.definition(*unit).is_none_or(|new| new.needs.iter().all(stands));
+            overlaps.retain(|unit| !stops.contains(unit) && needs_stand(unit));
+            if overlaps.len() == n_before {
+                return (stops, overlaps);
+            }
+        }
+    }
+
+    fn sync_scope(&self, sync: &Sync, able: Vec<UnitId>) -> SyncScope {
+        let Sync { difference, boot, places } = sync;
+        let removed: BTreeSet<UnitId> = difference.removed.iter().copied().collect();
+        let changed = || difference.replaced.iter().map(|(unit, _)| *unit);
+        let (stops, overlaps) = self.stops_of(difference, able);
 
         let at_boot: BTreeSet<&UnitName> = boot.iter().collect();
         let before: BTreeSet<&UnitName> = self.boot.iter().collect();
@@ -157,8 +183,9 @@ impl Engine {
         self.follow_in(&graph, &mut starts, &mut seen, &[EdgeKind::Needs, EdgeKind::Wants]);
         starts.retain(|unit| stops.contains(unit) || !self.cell(*unit).standing.satisfied);
         let again = stops.iter().filter(|unit| !removed.contains(unit)).copied();
-        let tests: Vec<UnitId> = again.chain(starts.iter().copied()).collect();
-        SyncScope { tests: unique(&tests), stops, named, starts }
+        let tests: Vec<UnitId> =
+            again.chain(overlaps.iter().copied()).chain(starts.iter().copied()).collect();
+        SyncScope { tests: unique(&tests), stops, overlaps, named, starts }
     }
 
     /// The graph as it will be.
@@ -186,8 +213,15 @@ impl Engine {
     }
 
     /// Tests and hooks are through: what has to go goes down.
-    pub(super) fn sync_now(&mut self, id: RequestId, sync: Rc<Sync>, tested: Vec<UnitId>) {
-        let SyncScope { stops, named, .. } = self.sync_scope(&sync);
+    pub(super) fn sync_now(
+        &mut self,
+        id: RequestId,
+        sync: Rc<Sync>,
+        tested: Vec<UnitId>,
+        overlaps: &[UnitId],
+    ) {
+        let replaced = self.take_over(id, overlaps);
+        let SyncScope { stops, named, .. } = self.sync_scope(&sync, overlaps.to_vec());
         self.exchange(sync.difference.at_first());
         self.boot.clone_from(&sync.boot);
         if !stops.is_empty() {
@@ -209,7 +243,7 @@ impl Engine {
             self.look_at(unit);
         }
         let transaction = Transaction {
-            to_stop: stops,
+            to_stop: [stops, replaced].concat(),
             tested,
             sync: Some((sync, named)),
             ..Transaction::new(Wanted::Up, Step::Stopping)

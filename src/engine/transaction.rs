@@ -7,7 +7,7 @@
 //!   reload:   gate ─▶ Reloading ────────────▶ answered when every member has shown that it serves
 //! ```
 //!
-//! What comes before the first touch, tests and pre-stop hooks, stands in `gate`.
+//! What comes before the first touch, tests, successors and pre-stop hooks, stands in `gate`.
 //!
 //! A transaction that was answered early, because an attempt failed or another wish displaced it, still
 //! carries its stops to their end, so that nothing is left half restarted.
@@ -28,7 +28,8 @@ pub(super) struct Transaction {
     /// What is wished in the end.
     pub(super) goal: Wanted,
     pub(super) step: Step,
-    /// The units that it stops first; a restart holds them down until the last of them is.
+    /// The units that it stops first, and runs that were replaced; a restart holds the units down until the last of them
+    /// is.
     pub(super) to_stop: Vec<UnitId>,
     /// The units that have to be ready in the end.
     pub(super) to_start: Vec<UnitId>,
@@ -65,6 +66,8 @@ impl Transaction {
 pub(super) enum Step {
     /// Trials.
     Testing,
+    /// Successors of units that serve on until these are ready.
+    Overlapping,
     /// Pre-stop hooks.
     PreStopping,
     /// Trials, once more.
@@ -122,24 +125,27 @@ impl Engine {
 
     /// Counts who is missing from the present step.
     fn count_missing(&mut self, id: RequestId) {
-        let Engine { transactions, cells, ripe, tally, .. } = self;
-        let Some(transaction) = transactions.get_mut(&id) else { return };
+        let Some(transaction) = self.transactions.get(&id) else { return };
         let (units, step) = match transaction.step {
             Step::Stopping => (&transaction.to_stop, Step::Stopping),
             Step::Starting => (&transaction.to_start, Step::Starting),
             _ => return,
         };
-        tally.work += units.len() as u64;
+        let n_units = units.len() as u64;
         let missing = units.iter().filter(|unit| {
-            let standing = cells.get(unit.index()).map(|cell| cell.standing).unwrap_or_default();
+            let standing = self.cell(**unit).standing;
             match step {
                 Step::Stopping => !standing.down,
                 _ => !standing.satisfied,
             }
         });
-        transaction.remaining = u32::try_from(missing.count()).unwrap_or(u32::MAX);
-        if transaction.remaining == 0 {
-            ripe.push_back(id);
+        let remaining = u32::try_from(missing.count()).unwrap_or(u32::MAX);
+        self.tally.work += n_units;
+        if let Some(transaction) = self.transactions.get_mut(&id) {
+            transaction.remaining = remaining;
+        }
+        if remaining == 0 {
+            self.ripe.push_back(id);
         }
     }
 

@@ -70,6 +70,7 @@ impl Engine {
             }
             State::Ready { main: Some(pid) } => {
                 sentences.push(format!("{name} is up and ready for {since} (pid {pid})"));
+                self.explain_other_run(unit, now, sentences);
                 self.explain_errand(unit, now, sentences);
                 self.explain_last_test(unit, now, sentences);
                 self.explain_pending_stop(unit, sentences);
@@ -153,6 +154,9 @@ impl Engine {
 
     fn explain_waiting(&self, unit: UnitId, sentences: &mut Vec<String>) -> Vec<UnitId> {
         let name = self.cell(unit).name();
+        if self.awaits_successor(unit) {
+            sentences.push(format!("{name} has ended, and its successor takes its place once that is ready"));
+        }
         let edges = self.graph.outgoing(unit).iter();
         let (mut needs, mut others) = (Vec::new(), Vec::new());
         for edge in edges {
@@ -209,6 +213,7 @@ impl Engine {
             | Failure::Judged { .. }
             | Failure::ReloadEnded { .. }
             | Failure::ReloadUnproven { .. }
+            | Failure::Successor(_)
             | Failure::NotReady { .. }
             | Failure::TimedOut { .. }
             | Failure::Unkillable => {

@@ -7,6 +7,8 @@ use super::Engine;
 use super::effect::Reason;
 use super::errand::{Doing, Owner};
 use super::event::{Role, UnitId};
+use super::overlap::Which;
+use super::state::Phase;
 
 impl Engine {
     /// What a request does beside the unit, and what it means for it.
@@ -45,6 +47,25 @@ impl Engine {
             (None, Doing::Process(role)) => format!("{wish} runs {role}{pid}, which has another {left}"),
             (None, Doing::Settle | Doing::Probe | Doing::Pause(_)) => {
                 format!("{name} was told to read its configuration again, and has another {left} to show that it serves")
+            }
+        });
+    }
+
+    /// In an overlapping restart: the process that is to come, or the one that was before.
+    pub(super) fn explain_other_run(&self, unit: UnitId, now: Moment, sentences: &mut Vec<String>) {
+        let Some(run) = self.other_run(unit) else { return };
+        let name = self.cell(unit).name();
+        let pid = run.main_pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+        let (phase, since) = (run.phase, Spoken(now.since(run.since)));
+        sentences.push(match (run.which, run.phase) {
+            (Which::Successor, Phase::Ready) => format!(
+                "a restart has its successor{pid} ready for {since}, which takes over before {name} is told to stop"
+            ),
+            (Which::Successor, _) => format!(
+                "a restart has had its successor{pid} {phase} for {since}; {name} serves until that is ready"
+            ),
+            (Which::Predecessor, _) => {
+                format!("the process before{pid} that it took over from has been {phase} for {since}")
             }
         });
     }

@@ -112,8 +112,13 @@ impl Init {
         let request = Request::Sync { definitions, gate };
         let new = settings.as_ref().map(|new| changes(&self.settings, new)).unwrap_or_default();
         let (units, done) = match self.engine.plan(&request) {
-            Ok(plan) if plan.starts.is_empty() => (Vec::new(), done_in_words(&plan, &new)),
-            Ok(plan) => (plan.starts.iter().map(|unit| unit.to_string()).collect(), "in sync".to_owned()),
+            Ok(plan) if plan.starts.is_empty() && plan.overlaps.is_empty() => {
+                (Vec::new(), done_in_words(&plan, &new))
+            }
+            Ok(plan) => {
+                let anew = plan.overlaps.iter().chain(&plan.starts);
+                (anew.map(|unit| unit.to_string()).collect(), "in sync".to_owned())
+            }
             Err(_) => (Vec::new(), String::new()), // The request itself is refused as well, and says why.
         };
         let files = settings.map(|settings| Files { read_at: self.now, settings });

@@ -12,7 +12,6 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
-use super::exchange::counterpart;
 use crate::engine::{Role, UnitId};
 use crate::model::{Moment, Pid};
 
@@ -79,7 +78,7 @@ impl Children {
     pub fn exchange(&mut self, one: UnitId, other: UnitId) {
         for owner in self.by_pid.values_mut() {
             if let Owner::Unit(unit, _) | Owner::Probe(unit) = owner {
-                *unit = counterpart(*unit, one, other);
+                *unit = unit.counterpart(one, other);
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::exchange::exchange;
 use crate::engine::{Phase, UnitId};
 
 /// Was a change told of already?
@@ -27,6 +28,11 @@ impl Deferrals {
     /// A process of the unit could not be started.
     pub(super) fn failed(&mut self, unit: UnitId, cause: String) {
         self.by_unit.entry(unit).or_insert_with(|| (String::new(), Told::NotYet)).0 = cause;
+    }
+
+    /// Two units change places.
+    pub(super) fn exchange(&mut self, one: UnitId, other: UnitId) {
+        exchange(&mut self.by_unit, one, other);
     }
 
     /// The unit changes. Answers what it waits for, where it does, and whether that was told of.

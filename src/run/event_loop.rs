@@ -165,7 +165,7 @@ impl Init {
             self.foreign.reaped(pid, owner, &self.poller);
             match owner {
                 Some(Owner::Unit(unit, role)) => {
-                    self.logs.ended(slot(unit));
+                    self.logs.ended(self.slot_of(unit));
                     let gone = self.note_group(unit, role, pid);
                     let event = self.ended_as(unit, role, pid, status);
                     self.events.push_back(event);
@@ -196,8 +196,11 @@ impl Init {
         for event in seen {
             match event {
                 LogEvent::Matched(Slot(index)) => {
-                    self.settle_main(UnitId::from_index(index as usize));
-                    self.told_ready(UnitId::from_index(index as usize));
+                    let unit = UnitId::from_index(index as usize);
+                    // Of two runs only the one that is to come can wait for a line.
+                    let waiting = self.engine.successor(unit).unwrap_or(unit);
+                    self.settle_main(waiting);
+                    self.told_ready(waiting);
                 }
                 LogEvent::Flushed(Slot(index)) => self.release_reports(UnitId::from_index(index as usize)),
             }

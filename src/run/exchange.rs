@@ -2,7 +2,7 @@
 //!
 //! An id belongs to one unit until the engine says [`Effect::Forget`](crate::engine::Effect::Forget); the next unit that
 //! gets it must find nothing of the one before. In an overlapping restart two processes of a unit run under two ids, and
-//! change places once the new one is ready.
+//! change places once the new one is ready. What is queued for the engine by then follows too.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use crate::engine::{Phase, Renders, UnitId};
 
 use super::Init;
 use super::event_loop::slot;
+use crate::logger::Slot;
 
 impl Init {
     /// Empties everything that is kept under an id.
@@ -19,7 +20,11 @@ impl Init {
         self.follow(outcomes);
         self.probing.remove(&unit);
         self.notify.close(unit, &self.poller);
-        self.logs.forget(slot(unit));
+        self.let_go(unit);
+        // A run beside another one wrote to the log of its unit, and had none of its own.
+        if self.engine.stands_for(unit) == unit {
+            self.logs.forget(slot(unit));
+        }
         self.status_texts.remove(&unit);
         let _ = self.deferrals.change(unit, Phase::Stopped); // There is nothing to tell of it any more.
         self.fingerprints.forget(unit);
@@ -36,19 +41,20 @@ impl Init {
         self.watcher.exchange(one, other);
         self.renderer.exchange(one, other);
         self.fingerprints.exchange(one, other);
+        self.foreign.exchange(one, other);
+        self.deferrals.exchange(one, other);
         exchange(&mut self.status_texts, one, other);
         for (unit, _) in &mut self.groups {
-            *unit = counterpart(*unit, one, other);
+            *unit = unit.counterpart(one, other);
+        }
+        for event in &mut self.events {
+            event.exchange(one, other);
         }
     }
-}
 
-/// The other one of two; any third is itself.
-pub(super) fn counterpart(unit: UnitId, one: UnitId, other: UnitId) -> UnitId {
-    match unit {
-        _ if unit == one => other,
-        _ if unit == other => one,
-        _ => unit,
+    /// Where in the log a run writes: two runs of a unit have one place.
+    pub(super) fn slot_of(&self, unit: UnitId) -> Slot {
+        slot(self.engine.stands_for(unit))
     }
 }
 
@@ -71,7 +77,7 @@ mod tests {
         exchange(&mut table, id(3), id(4));
         exchange(&mut table, id(5), id(6));
         assert_eq!(table, BTreeMap::from([(id(1), 'b'), (id(2), 'a'), (id(4), 'c')]));
-        assert_eq!(counterpart(id(1), id(1), id(2)), id(2));
-        assert_eq!(counterpart(id(3), id(1), id(2)), id(3));
+        assert_eq!(id(1).counterpart(id(1), id(2)), id(2));
+        assert_eq!(id(3).counterpart(id(1), id(2)), id(3));
     }
 }

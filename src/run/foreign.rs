@@ -21,7 +21,6 @@ use crate::sys::{kill, processes};
 
 use super::belongs::{belongs, descends};
 use super::children::Owner;
-use super::event_loop::slot;
 use super::{Class, Init};
 
 /// The main processes of somebody else, at most one a unit, and few units have one.
@@ -63,6 +62,13 @@ impl Foreign {
             !goes
         });
         running
+    }
+
+    /// Two units change places, and their main processes with them.
+    pub(super) fn exchange(&mut self, one: UnitId, other: UnitId) {
+        for held in &mut self.held {
+            held.unit = held.unit.counterpart(one, other);
+        }
     }
 
     /// A child was reaped. One that had become sexton's own in the meantime is held no longer.
@@ -144,7 +150,7 @@ impl Init {
         if self.children.owner(pid) == Some(Owner::Unit(unit, Role::Main)) {
             self.children.remove(pid);
         }
-        self.logs.ended(slot(unit));
+        self.logs.ended(self.slot_of(unit));
         let status = ExitStatus::UNKNOWN;
         self.events.push_back(Event::Exited { unit, role: Role::Main, pid, status });
     }

@@ -18,7 +18,6 @@ use super::capture::Pipes;
 use super::children::{Owner, Told};
 use super::deferrals::Told as ToldOf;
 use super::ending::ending;
-use super::event_loop::slot;
 use super::inspect::inspect;
 use super::launch::{Launch, Part};
 use super::place::Place;
@@ -106,7 +105,7 @@ impl Init {
             Some(pipes) => pipes.outputs(),
             None => {
                 // Where two processes of a unit overlap, both write to the log of the one unit that they are.
-                let slot = slot(self.engine.find(unit.name.as_str()).unwrap_or(id));
+                let slot = self.slot_of(id);
                 self.logs.know(slot, &unit.name);
                 let outputs = self.logs.outputs_for(slot, &program.log, ready).map_err(pipe_failed)?;
                 (outputs.stdout, outputs.stderr)
@@ -125,7 +124,7 @@ impl Init {
             promised: promised_fd.as_ref().map(|(number, fd)| (*number, fd.as_fd())),
         })?;
         if is_main {
-            self.logs.runs(slot(self.engine.find(unit.name.as_str()).unwrap_or(id)), started.pid());
+            self.logs.runs(self.slot_of(id), started.pid());
         }
         if let Some(pipes) = pipes {
             self.captures.watch(started.pid(), unit, pipes, &self.poller);
@@ -212,7 +211,7 @@ impl Init {
         let Some(program) = spec.program() else { return };
         for directory in program.dirs.iter() {
             let goes = match (directory.keep, next) {
-                (Keep::Always, _) | (Keep::Restart, NextRun::Follows) => false,
+                (_, NextRun::Overlaps) | (Keep::Always, _) | (Keep::Restart, NextRun::Follows) => false,
                 (Keep::Never, _) | (Keep::Restart, NextRun::None) => true,
             };
             if goes && let Err(error) = dirs::remove(directory.kind.root().as_ref(), directory) {
@@ -229,6 +228,9 @@ impl Init {
         let subscribers = self.server.as_ref().map(Server::subscribers).unwrap_or_default();
         if subscribers.is_empty() && super::words::is_small_step(to) {
             return; // Of a thousand units that stop nobody's name has to be looked up.
+        }
+        if self.engine.stands_for(unit) != unit {
+            return self.tell_of_other_run(unit, to, failure);
         }
         let described =
             failure.map(|failure| failure.describe(&|unit| self.engine.unit(unit).name().to_string()));
@@ -258,6 +260,21 @@ impl Init {
         };
         if let Some(server) = &mut self.server {
             subscribers.into_iter().for_each(|subscriber| server.stream(subscriber, &event));
+        }
+    }
+
+    /// Of the run that a unit does not show the console is told what went wrong with it; to `events` there is one unit.
+    fn tell_of_other_run(&mut self, run: UnitId, to: Phase, failure: Option<Failure>) {
+        let (waits_for, told) = self.deferrals.change(run, to);
+        let reason = waits_for.map(str::to_owned);
+        let reason = failure
+            .map(|failure| failure.describe(&|unit| self.engine.unit(unit).name().to_string()))
+            .or(reason);
+        let name = self.engine.unit(run).name().to_owned();
+        if let Some(line) =
+            super::words::other_run(&name, to, reason.as_deref()).filter(|_| told == ToldOf::NotYet)
+        {
+            self.say(&line);
         }
     }
 

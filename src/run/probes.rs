@@ -10,7 +10,6 @@ use crate::sys::spawn::Started;
 use super::Init;
 use super::belongs::belongs;
 use super::children::Owner;
-use super::event_loop::slot;
 use super::foreign::end_can_be_seen;
 use super::launch::{Launch, Part, settle};
 use super::readiness::Outcome;
@@ -75,7 +74,7 @@ impl Init {
         self.forget_pending_probe(unit);
         let mut outcomes = Vec::new();
         self.watcher.forget(unit, &self.poller, &mut outcomes);
-        self.logs.unwatch(slot(unit));
+        self.logs.unwatch(self.slot_of(unit));
         self.follow(outcomes);
     }
 

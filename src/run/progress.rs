@@ -41,6 +41,7 @@ fn of_phase(phase: &TransactionPhase) -> wire::Progress {
         TransactionPhase::PreStopping => news("pre-stopping"),
         TransactionPhase::TestingAgain => news("testing-again"),
         TransactionPhase::Undoing => news("undoing"),
+        TransactionPhase::Overlapping => news("overlapping"),
         TransactionPhase::Stopping => news("stopping"),
         TransactionPhase::Starting => news("starting"),
         TransactionPhase::Reloading => news("reloading"),

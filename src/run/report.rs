@@ -59,6 +59,11 @@ pub fn report(engine: &Engine, outcome: &Outcome, pending: &Pending) -> Report {
 pub fn output_of(outcome: &Outcome) -> Option<UnitId> {
     match outcome {
         Outcome::Failed { unit, failure, .. } if words_of(failure).is_empty() => Some(*unit),
+        Outcome::Aborted { unit, failure: Failure::Successor(failure), .. }
+            if words_of(failure).is_empty() =>
+        {
+            Some(*unit)
+        }
         Outcome::RollStopped { because, .. } => output_of(because),
         Outcome::Done
         | Outcome::Refused(_)
@@ -182,7 +187,7 @@ fn role_of(failure: &Failure) -> Option<Role> {
         | Failure::Exited { role, .. }
         | Failure::Judged { role, .. }
         | Failure::TimedOut { role, .. } => Some(*role),
-        Failure::RestartLimit { last, .. } => role_of(last),
+        Failure::RestartLimit { last, .. } | Failure::Successor(last) => role_of(last),
         Failure::Load(_)
         | Failure::ReloadEnded { .. }
         | Failure::ReloadUnproven { .. }
@@ -205,7 +210,7 @@ fn command_line(unit: Option<&Unit>, failure: &Failure) -> Option<String> {
 pub fn words_of(failure: &Failure) -> &[String] {
     match failure {
         Failure::Judged { complaint, .. } => &complaint.output,
-        Failure::RestartLimit { last, .. } => words_of(last),
+        Failure::RestartLimit { last, .. } | Failure::Successor(last) => words_of(last),
         _ => &[],
     }
 }
@@ -258,6 +263,7 @@ pub fn plan_report(engine: &Engine, request: &Request, plan: &Plan) -> PlanRepor
         hooks: hooks.collect(),
         stops: names(&plan.stops),
         starts: names(&plan.starts),
+        overlaps: names(&plan.overlaps),
         reloads: names(&plan.reloads),
         in_place: names(&plan.in_place),
         added: names(&plan.added),

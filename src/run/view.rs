@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::control::wire::{ManagerStatus, Step, UnitDetails, UnitStatus};
-use crate::engine::{Engine, Phase, UnitId};
+use crate::engine::{Engine, Phase, UnitId, Which};
 use crate::model::time::Spoken;
 use crate::model::unit::{Kill, Program, Readiness, ReloadBy, RestartOn, Stop};
 use crate::model::{Kind, Moment, UnitName};
@@ -67,16 +67,27 @@ fn reason(engine: &Engine, id: UnitId, now: Moment) -> Option<String> {
             view.failure().map(|failure| failure.describe(&|unit| engine.unit(unit).name().to_string()))
         }
         Phase::Waiting | Phase::Deferred | Phase::Skipped => engine.why(id, now).into_iter().next(),
+        Phase::Ready => other_run(engine, id),
         Phase::Stopped
         | Phase::Preparing
         | Phase::Starting
         | Phase::PostStarting
-        | Phase::Ready
         | Phase::Done
         | Phase::Stopping
         | Phase::Killing
         | Phase::CleaningUp => None,
     }
+}
+
+/// In an overlapping restart a unit has a second process for a while.
+fn other_run(engine: &Engine, id: UnitId) -> Option<String> {
+    let run = engine.other_run(id)?;
+    let pid = run.main_pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    let which = match run.which {
+        Which::Successor => "its successor",
+        Which::Predecessor => "its predecessor",
+    };
+    Some(format!("{which}{pid} is {}", run.phase))
 }
 
 /// All of `show`, but for the last output, which only the logger's memory knows.

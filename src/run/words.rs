@@ -51,9 +51,46 @@ pub fn change(
     }
 }
 
+/// The same for the run of an overlapping restart that its unit does not show: only what goes wrong is told.
+pub fn other_run(name: &str, to: Phase, reason: Option<&str>) -> Option<String> {
+    let reason = reason.unwrap_or("no reason is known");
+    match to {
+        Phase::Failed => {
+            Some(format!("{name}: its successor failed: {reason}; the old process is not touched"))
+        }
+        Phase::Deferred => Some(format!("{name}: its successor waits: {reason}; trying again until it can")),
+        Phase::Killing => {
+            Some(format!("{name}: one of its two processes did not stop in time and is killed"))
+        }
+        Phase::Stopped
+        | Phase::Waiting
+        | Phase::Preparing
+        | Phase::Starting
+        | Phase::PostStarting
+        | Phase::Ready
+        | Phase::Done
+        | Phase::Skipped
+        | Phase::Stopping
+        | Phase::CleaningUp
+        | Phase::Backoff => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_successor_only_what_goes_wrong_is_told() {
+        let line = |to| other_run("web", to, Some("exited with code 0"));
+        let failed = "web: its successor failed: exited with code 0; the old process is not touched";
+        assert_eq!(line(Phase::Failed).unwrap(), failed);
+        let waits = "web: its successor waits: exited with code 0; trying again until it can";
+        assert_eq!(line(Phase::Deferred).unwrap(), waits);
+        let killed = "web: one of its two processes did not stop in time and is killed";
+        assert_eq!(line(Phase::Killing).unwrap(), killed);
+        assert_eq!(line(Phase::Ready), None);
+    }
 
     #[test]
     fn a_failure_is_told_with_its_reason_and_what_happens_next() {

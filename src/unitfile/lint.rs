@@ -198,17 +198,17 @@ impl Lint<'_> {
                     ("both processes write the same pid file, and only one of them is found in it", None)
                 }
                 (Readiness::Exec, None) => (
-                    "without [ready] the new process counts as ready at once, and the old one is stopped too early",
+                    "without [ready] the new process counts as ready after a second, and the old one may be stopped too early",
                     Some("let it say when it serves: notify, fd or log"),
                 ),
                 (Readiness::Tcp(_) | Readiness::Unix(_) | Readiness::Http(_) | Readiness::File(_), None) => (
-                    "what [ready] looks at is there already, from the old process: the new one counts as ready at once",
+                    "what [ready] looks at is there already, from the old process: the new one counts as ready after a second",
                     Some("let it say itself when it serves: notify, fd or log"),
                 ),
                 (
                     Readiness::Notify | Readiness::Fd(_) | Readiness::Log(_) | Readiness::Command { .. },
                     None,
-                ) => ("this sexton does not overlap processes yet: the old one stops first", None),
+                ) => continue,
             };
             if seen.insert(unit.source.clone()) {
                 self.warn(unit, &["restart", "overlap"], message.to_owned(), help.map(str::to_owned));

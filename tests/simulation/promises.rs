@@ -174,7 +174,7 @@ impl Laws {
             TransactionPhase::Testing => (asked.is_tested, asked.hooks_since) = (true, None),
             TransactionPhase::TestingAgain => asked.is_retested = true,
             TransactionPhase::PreStopping => (asked.hooks_since, asked.is_retested) = (Some(now), false),
-            TransactionPhase::Undoing => {}
+            TransactionPhase::Undoing | TransactionPhase::Overlapping => {}
             TransactionPhase::Starting => asked.has_stopped = true,
             TransactionPhase::Rolling { unit, nth, .. } => {
                 let unit = unit.clone();

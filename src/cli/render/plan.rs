@@ -16,8 +16,11 @@ pub fn plan(style: &Style, plan: &PlanReport) -> String {
     out += &tests(style, &plan.tests);
     out += &hooks(style, &plan.hooks);
     if plan.rolling {
-        out += &listed(style, "roll", &plan.stops, " → ");
+        let between = if plan.stops.is_empty() { "overlap" } else { "roll" };
+        let turns = if plan.stops.is_empty() { &plan.overlaps } else { &plan.stops };
+        out += &listed(style, between, turns, " → ");
     } else {
+        out += &listed(style, "overlap", &plan.overlaps, " ");
         out += &listed(style, "stop", &plan.stops, " → ");
         out += &listed(style, "start", &plan.starts, " → ");
     }

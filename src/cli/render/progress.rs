@@ -287,6 +287,7 @@ fn phase_in_words(progress: &Progress) -> String {
         "testing" => "testing".to_owned(),
         "pre-stopping" => "running pre-stop hooks".to_owned(),
         "testing-again" => "testing again: the hooks took a while".to_owned(),
+        "overlapping" => "starting the new beside the old".to_owned(),
         "undoing" => "undoing what the hooks did".to_owned(),
         "rolling" => {
             let unit = safe(progress.unit.as_deref().unwrap_or_default());

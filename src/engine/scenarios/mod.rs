@@ -9,6 +9,9 @@ mod explanations;
 mod gate;
 mod groups;
 mod hooks;
+mod overlap;
+mod overlap_chance;
+mod overlap_ends;
 mod plans;
 mod reload;
 mod requests;
@@ -83,7 +86,13 @@ pub(super) fn definitions(drafts: Vec<Draft>) -> Definitions {
 
 impl Stage {
     pub(super) fn id(&self, name: &str) -> UnitId {
-        self.engine.find(name).unwrap_or_else(|| panic!("no unit {name}"))
+        match name.strip_suffix('\'') {
+            Some(of) => {
+                let unit = self.id(of);
+                self.engine.hidden_of(unit).unwrap_or_else(|| panic!("{of} has one run only"))
+            }
+            None => self.engine.find(name).unwrap_or_else(|| panic!("no unit {name}")),
+        }
     }
 
     fn ids(&self, names: &str) -> Vec<UnitId> {
@@ -108,6 +117,9 @@ impl Stage {
                 self.engine.step(self.now, event, &mut effects);
             }
             for effect in effects {
+                if let Effect::Exchanged { unit, with } = effect {
+                    events.iter_mut().for_each(|event| event.exchange(unit, with));
+                }
                 events.extend(self.perform(effect));
             }
         }
@@ -116,6 +128,9 @@ impl Stage {
     fn perform(&mut self, effect: Effect) -> Option<Event> {
         if let Effect::Progress { id, progress } = &effect {
             self.told.push(told(*id, progress));
+        }
+        if let Effect::Exchanged { unit, with } = effect {
+            self.exchange(unit, with);
         }
         self.log.extend(self.words(&effect));
         match effect {
@@ -134,6 +149,14 @@ impl Stage {
         }
     }
 
+    /// What is known of two runs of a unit changes places.
+    fn exchange(&mut self, unit: UnitId, with: UnitId) {
+        let pids = std::mem::take(&mut self.pids).into_iter();
+        let exchanged =
+            |((owner, role), pid): ((UnitId, Role), Pid)| ((owner.counterpart(unit, with), role), pid);
+        self.pids = pids.map(exchanged).collect();
+    }
+
     fn spawned(&mut self, unit: UnitId, role: Role) -> Event {
         self.next_pid += 1;
         let pid = Pid::new(self.next_pid).unwrap();
@@ -142,14 +165,18 @@ impl Stage {
     }
 
     fn words(&self, effect: &Effect) -> Option<String> {
-        let name = |unit: &UnitId| self.engine.unit(*unit).name().to_owned();
+        // A run that its unit does not show is its name with a prime.
+        let prime = |unit: &UnitId| if self.engine.stands_for(*unit) == *unit { "" } else { "'" };
+        let name = |unit: &UnitId| format!("{}{}", self.engine.unit(*unit).name(), prime(unit));
         Some(match effect {
             Effect::Changed { .. } | Effect::Progress { .. } => return None,
             Effect::Inspect { spec, purpose: Purpose::Start, .. } => format!("inspect {}", spec.name),
-            Effect::Inspect { spec, purpose: Purpose::Trial, .. } => {
-                format!("inspect {} for trial", spec.name)
+            Effect::Inspect { unit, spec, purpose: Purpose::Trial } => {
+                format!("inspect {}{} for trial", spec.name, prime(unit))
             }
-            Effect::Spawn { spec, role, .. } => format!("spawn {} {}", spec.name, short(*role)),
+            Effect::Spawn { unit, spec, role, .. } => {
+                format!("spawn {}{} {}", spec.name, prime(unit), short(*role))
+            }
             Effect::AwaitReadiness { unit } => format!("await {}", name(unit)),
             Effect::AwaitPidFile { unit } => format!("await-pid-file {}", name(unit)),
             Effect::ForgetReadiness { unit } => format!("forget {}", name(unit)),
@@ -160,8 +187,9 @@ impl Stage {
             Effect::SettleRenders { unit, verdict } => format!("renders {} {verdict:?}", name(unit)),
             Effect::Probe { unit } => format!("probe {}", name(unit)),
             Effect::ForgetProbe { unit } => format!("forget-probe {}", name(unit)),
+            Effect::Forget { unit } if !prime(unit).is_empty() => format!("forget {}", name(unit)),
             Effect::Forget { unit } => format!("forget-id {}", unit.index()),
-            Effect::Exchanged { unit, with } => format!("exchanged {} {}", unit.index(), with.index()),
+            Effect::Exchanged { unit, .. } => format!("exchanged {}", name(unit)),
             Effect::ClearGroup { unit, signal, .. } => format!("clear {} {signal}", name(unit)),
             Effect::CleanUp { unit, next } => format!("clean-up {} {next:?}", name(unit)),
             Effect::SignalEverybody { signal } => format!("everybody {signal}"),
@@ -270,6 +298,11 @@ impl Stage {
     pub(super) fn found(&mut self, name: &str, finding: Finding) -> Vec<String> {
         self.feed(Event::Inspected { unit: self.id(name), purpose: Purpose::Start, finding });
         self.orders()
+    }
+
+    /// The main process that a unit shows.
+    pub(super) fn pid(&self, name: &str) -> Option<Pid> {
+        self.engine.unit(self.id(name)).main_pid()
     }
 
     pub(super) fn found_for_trial(&mut self, name: &str, finding: Finding) -> Vec<String> {
