@@ -8,7 +8,7 @@ use crate::engine::Failure;
 use crate::engine::fixture::service;
 use crate::model::UnitName;
 
-const WORLDS: u64 = 3_000;
+const WORLDS: u64 = 1_000;
 const STEPS: u64 = 250;
 
 /// A small world with a mind of its own.
