@@ -134,7 +134,10 @@ fn a_unit_is_stopped_when_both_of_its_processes_are() {
 fn a_second_restart_is_refused_until_the_first_has_come_to_its_end() {
     let mut stage = web();
     stage.restart("web");
-    let busy = |n| format!("reply {n} refused: request 2 is busy with web and has not stopped it yet");
+    let busy = |n| {
+        let words = "another request is busy with web and has not stopped it yet; `sexton why web` tells how far it is";
+        format!("reply {n} refused: {words}")
+    };
     assert_eq!(stage.restart("web"), [busy(3)]);
     stage.ready("web'");
     assert_eq!(stage.restart("web"), [busy(4)]);
