@@ -39,7 +39,7 @@ pub(super) enum Detail {
 /// What an orphan that was reaped is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reaped {
-    /// A line for those who trace.
+    /// No word of its own.
     Traced,
     /// A warning.
     Warned,
@@ -72,6 +72,8 @@ pub(super) enum News<'a> {
     Suspends,
     /// This child of ours ended.
     Ended(Pid, ExitStatus),
+    /// It was one that we did not start.
+    Orphan(Pid),
     /// So did the one that counts, and this is what we end with.
     Main(ExitStatus, u8),
     /// Whom it left behind is asked to end.
@@ -90,7 +92,9 @@ impl Voice {
     /// Says it, if it is worth saying.
     pub(super) fn tell(self, news: News<'_>) {
         match self {
-            Voice::Tini { verbosity, reaped } => tini(verbosity, reaped, news),
+            Voice::Tini { reaped: Reaped::Warned, verbosity } => tini(verbosity, news),
+            _ if matches!(news, News::Orphan(_)) => {}
+            Voice::Tini { verbosity, .. } => tini(verbosity, news),
             Voice::DumbInit(Detail::Steps) => dumb_init(news),
             Voice::Own(Detail::Steps) => own(news),
             Voice::DumbInit(Detail::Errors) | Voice::Own(Detail::Errors) => {}
@@ -149,10 +153,9 @@ fn capital(errno: i32) -> String {
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
-fn tini(verbosity: i32, reaped: Reaped, news: News<'_>) {
+fn tini(verbosity: i32, news: News<'_>) {
     let level = match news {
-        News::AdoptsNobody | News::NobodyThere => WARNING,
-        News::Ended(..) if reaped == Reaped::Warned => WARNING,
+        News::AdoptsNobody | News::NobodyThere | News::Orphan(_) => WARNING,
         News::Spawned(..) | News::Main(..) | News::Drains | News::Parting | News::Killing => INFORMATION,
         News::NoTerminal(_) | News::Received(_) | News::Ended(..) | News::Forwarded(_) => DEBUG,
         News::Rewritten(..) | News::Dropped(_) | News::Suspends => DEBUG,
@@ -168,11 +171,11 @@ fn tini(verbosity: i32, reaped: Reaped, news: News<'_>) {
         _ => (Stream::Output, "TRACE"),
     };
     let me = std::process::id();
-    say(stream, format_args!("[{name} tini ({me})] {}\n", TiniWords(news, reaped)));
+    say(stream, format_args!("[{name} tini ({me})] {}\n", TiniWords(news)));
 }
 
 /// tini's words.
-struct TiniWords<'a>(News<'a>, Reaped);
+struct TiniWords<'a>(News<'a>);
 
 impl fmt::Display for TiniWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,9 +188,7 @@ impl fmt::Display for TiniWords<'_> {
             News::Received(signal) => write!(f, "Received {signal}"),
             News::Forwarded(signal) => write!(f, "Passing signal: '{signal}'"),
             News::NobodyThere => f.write_str("Child was dead when forwarding signal"),
-            News::Ended(pid, _) if self.1 == Reaped::Warned => {
-                write!(f, "Reaped zombie process with pid={pid}")
-            }
+            News::Orphan(pid) => write!(f, "Reaped zombie process with pid={pid}"),
             News::Ended(pid, _) => write!(f, "Reaped child with pid: '{pid}'"),
             News::Main(status, _) => match status.ending() {
                 Ending::Signal(signal) => write!(f, "Main child exited with signal (with signal '{signal}')"),
@@ -261,6 +262,7 @@ impl fmt::Display for Plain<'_> {
             News::NobodyThere => f.write_str("nobody was there to take the signal"),
             News::Suspends => f.write_str("stopping, as the child did"),
             News::Ended(pid, status) => write!(f, "pid {pid} {status}"),
+            News::Orphan(pid) => write!(f, "pid {pid} was an orphan"),
             News::Main(status, code) => write!(f, "the child {status}; the status is {code}"),
             News::Parting => f.write_str("asking whom it left behind to end"),
             News::Killing => f.write_str("killing whom it left behind"),

@@ -169,6 +169,8 @@ impl Watch {
                     self.voice.tell(News::Ended(pid, status));
                     if pid == self.child {
                         self.ended = Some(status);
+                    } else {
+                        self.voice.tell(News::Orphan(pid));
                     }
                 }
                 Change::Stopped(pid, _) if pid == self.child && terminal::is_job() => {

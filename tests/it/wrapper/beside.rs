@@ -120,10 +120,14 @@ fn the_levels_of_tini_hold_back_what_they_hold_back_there() {
         let of = |level: &&str| text.contains(level);
         ["[FATAL", "[WARN", "[INFO", "[DEBUG"].into_iter().filter(of).collect::<Vec<_>>()
     };
-    // It ends before the child does.
-    let orphan = "pid=$( (true >/dev/null & echo $!) ); while [ -d /proc/$pid ]; do sleep 0.01; done";
+    // It ends after its parent did, and before the child does.
+    let gate = place.text("gate");
+    let orphan = format!(
+        "rm -f {gate}; (sh -c 'until [ -e {gate} ]; do sleep 0.01; done' & echo $! >{gate}.pid); touch {gate}; \
+         while [ -d /proc/$(cat {gate}.pid) ]; do sleep 0.01; done"
+    );
     for verbosity in ["-1", "0", "1", "2", "3", "4"] {
-        for words in [&["true"] as &[&str], &["-w", "-s", "--", "sh", "-c", orphan]] {
+        for words in [&["true"] as &[&str], &["-w", "-s", "--", "sh", "-c", &orphan]] {
             let both = [theirs.clone(), place.path("tini")];
             let [expected, got] = both.map(|tini| {
                 let said = run(&tini, words, &[("TINI_VERBOSITY", verbosity)]);
