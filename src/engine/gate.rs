@@ -350,6 +350,7 @@ impl Engine {
     }
 
     fn reloaded(&mut self, id: RequestId) {
+        self.note_who_ended_since(id);
         let Some(mut gated) = self.leave_gate(id, Renders::Keep) else { return };
         self.transactions.remove(&id);
         let outcome = match gated.failures.is_empty() {
@@ -361,6 +362,19 @@ impl Engine {
         };
         self.reply(id, outcome);
         self.take_up_postponed();
+    }
+
+    /// What has shown that it serves may have ended while others were still at it.
+    fn note_who_ended_since(&mut self, id: RequestId) {
+        let Some(Gated { wish: Wish::Reload { units }, since, .. }) = self.gated(id) else { return };
+        let is_gone = |unit: &&UnitId| {
+            let cell = self.cell(**unit);
+            !cell.state.is_serving() || cell.since > *since
+        };
+        if let Some(unit) = units.iter().find(is_gone).copied() {
+            let failure = self.reload_ended(unit);
+            self.note_unsuccessful(id, unit, failure);
+        }
     }
 
     /// Another request that has begun with one of these units.

@@ -110,3 +110,16 @@ fn a_reload_that_was_begun_cannot_be_abandoned_and_a_stop_waits_for_it() {
     stage.passes(500);
     assert_eq!(probed(&mut stage, Ok(())), ["reply 2 done", "SIGTERM a"]);
 }
+
+#[test]
+fn a_unit_that_ends_while_another_one_is_still_at_its_reload_has_not_been_reloaded() {
+    let mut stage = Stage::up(vec![service("a").reload(), service("b").reload()], "a b");
+    stage.reload("a b");
+    stage.passes(500);
+    probed(&mut stage, Ok(()));
+    stage.exits("a", 1);
+    let unit = stage.id("b");
+    stage.feed(Event::Probed { unit, result: Ok(()) });
+    let orders = stage.orders();
+    assert!(orders.iter().any(|order| order.starts_with("reply 2 failed: a")), "{orders:?}");
+}
