@@ -296,7 +296,12 @@ impl Laws {
     /// May a unit that serves be told to stop, or to reload, by any of the requests that are at it?
     pub(crate) fn is_touchable(&self, id: RequestId, unit: usize) -> bool {
         let asked = &self.requests[&id];
-        asked.is_touching() && asked.touchable.contains(&unit)
+        // What came to need one of its units since joins them.
+        let joins = || {
+            let touchable: Vec<usize> = asked.touchable.iter().copied().collect();
+            self.stops_of(&touchable, &|_| true).contains(&unit)
+        };
+        asked.is_touching() && (asked.touchable.contains(&unit) || joins())
     }
 
     pub(crate) fn check_reply(

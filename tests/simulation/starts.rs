@@ -68,6 +68,7 @@ impl Laws {
                     let is_doomed = self.is_doomed(unit);
                     self.gates.is_touched(unit, engine, is_doomed, "its stop command", &permits)?;
                 }
+                self.is_told_to_stop(unit, engine)?;
                 self.check_stop(unit)?;
                 self.books[unit].signalled = None;
             }
@@ -77,6 +78,16 @@ impl Laws {
             return law(0, format!("u{unit}: {role} is told of a wrong main process"));
         }
         Ok(())
+    }
+
+    /// A start that failed is ended without the stop command: there is nothing that could answer.
+    fn is_told_to_stop(&self, unit: usize, engine: &Engine) -> Verdict {
+        let goes = self.is_doomed(unit) || self.gates.is_doomed(unit) || !self.is_wished(unit, engine);
+        let is_anyones = self.requests.keys().any(|id| self.is_touchable(*id, unit));
+        if self.books[unit].was_ready || goes || is_anyones || engine.is_shutting_down() {
+            return Ok(());
+        }
+        law(0, format!("u{unit} gets its stop command, and nobody stops it"))
     }
 
     /// Why it is said that a process is started.
