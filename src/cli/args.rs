@@ -16,6 +16,7 @@ use crate::sys::namespace::Outside;
 
 use super::Exit;
 use super::help::{command, help};
+use super::logs::LogsArgs;
 
 pub mod change;
 
@@ -103,6 +104,15 @@ Examples:
   sexton check ./units            a directory on its own
   sexton check --json ./units     the same, for a program")]
     Check(CheckArgs),
+    /// Show what units have written to their log files
+    #[command(after_help = "\
+Reads the files of units with [log] to = \"file\", rotated ones too, in the order of their times; asks no running sexton.
+
+Examples:
+  sexton logs web                 all that is kept of web
+  sexton logs -f 'redis@*'        the last lines of all instances, and what comes
+  sexton logs --since 10m --grep 'error|panic'")]
+    Logs(LogsArgs),
     /// Boot sexton as a real PID 1 in namespaces of its own and walk through what it does
     #[command(after_help = "\
 Needs nothing installed and no root, takes less than fifteen seconds, leaves nothing behind. It ends with 0

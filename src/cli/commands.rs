@@ -30,7 +30,7 @@ pub(super) struct Talk<'a, 'b> {
 }
 
 /// Where sexton listens, as far as can be told from here.
-fn socket(global: &Global) -> PathBuf {
+pub(super) fn socket(global: &Global) -> PathBuf {
     let variable = std::env::var_os("SEXTON_CONTROL").filter(|path| !path.is_empty()).map(PathBuf::from);
     let named = global.socket.clone().or(variable);
     named.unwrap_or_else(|| own_run_directory().join(CONTROL_SOCKET))

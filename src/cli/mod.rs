@@ -14,6 +14,7 @@ mod demo;
 pub mod exit;
 mod help;
 mod live;
+pub mod logs;
 pub mod render;
 pub mod screen;
 pub mod style;
@@ -57,6 +58,7 @@ fn do_locally(global: &Global, command: &Local) -> Exit {
             // Writing to memory does not fail.
             Ok(exit.unwrap_or(Exit::Failed))
         }
+        Local::Logs(args) => logs::logs(global, args),
         Local::Demo => demo::demo(screen),
         Local::DemoInit(args) => Err(demo::become_init(args)),
         Local::DemoServer(args) => Ok(demo::serve(args, screen)),

@@ -172,7 +172,7 @@ impl Open {
 }
 
 /// The name of a full file.
-pub(super) fn name(number: u64) -> String {
+pub fn name(number: u64) -> String {
     format!("{number:08}")
 }
 

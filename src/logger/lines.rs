@@ -13,7 +13,7 @@ use std::io::BufRead;
 
 /// Is a line whole, or does more of it follow?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// It ended with a newline, or with the pipe.
     Whole,
     /// It was cut at the longest that a line may be.

@@ -20,8 +20,8 @@ mod process;
 mod protocol;
 #[cfg(test)]
 pub(crate) mod random;
-mod record;
-mod render;
+pub(crate) mod record;
+pub(crate) mod render;
 mod route;
 mod source;
 mod stamp;

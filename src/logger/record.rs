@@ -9,23 +9,23 @@
 //!
 //! The first is the form in which Kubernetes keeps the logs of containers, so what collects those reads it.
 
-use super::lines::Ending;
+pub(crate) use super::lines::Ending;
 use crate::model::Pid;
 
 /// One line, and what is known of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Record<'a> {
-    pub(super) time: &'a str,
-    pub(super) unit: &'a str,
-    pub(super) pid: Option<Pid>,
-    pub(super) stream: &'a str,
-    pub(super) text: &'a [u8],
-    pub(super) ending: Ending,
+pub(crate) struct Record<'a> {
+    pub(crate) time: &'a str,
+    pub(crate) unit: &'a str,
+    pub(crate) pid: Option<Pid>,
+    pub(crate) stream: &'a str,
+    pub(crate) text: &'a [u8],
+    pub(crate) ending: Ending,
 }
 
 impl Record<'_> {
     /// Appends the line as a file has it.
-    pub(super) fn prefixed(&self, out: &mut Vec<u8>) {
+    pub(crate) fn prefixed(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.time.as_bytes());
         out.push(b' ');
         out.extend_from_slice(self.stream.as_bytes());
@@ -38,7 +38,7 @@ impl Record<'_> {
     }
 
     /// Appends the line as an object.
-    pub(super) fn json(&self, out: &mut Vec<u8>) {
+    pub(crate) fn json(&self, out: &mut Vec<u8>) {
         out.extend(b"{\"time\":\"");
         out.extend(self.time.bytes());
         out.extend(b"\",\"unit\":\"");

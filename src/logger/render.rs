@@ -14,7 +14,7 @@ pub(super) const MAX_WIDTH: usize = 24;
 
 /// What the console is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Surface {
+pub(crate) enum Surface {
     /// A file, a pipe, a log collector.
     Plain,
     /// A terminal that wants no colour (`NO_COLOR`, `TERM=dumb`).
@@ -80,7 +80,7 @@ fn colour_of(name: &str) -> &'static str {
 
 /// Makes text harmless for a terminal: what could move the cursor, change the title or answer as the keyboard
 /// is shown as `\x1b` and the like. Tabs stay; bytes that are no UTF-8 are shown by number.
-fn escape(out: &mut Vec<u8>, text: &[u8]) {
+pub(crate) fn escape(out: &mut Vec<u8>, text: &[u8]) {
     for chunk in text.utf8_chunks() {
         for c in chunk.valid().chars() {
             if c == '\t' || !is_unsafe(c) {

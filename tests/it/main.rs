@@ -18,6 +18,7 @@ mod groups;
 mod health;
 mod hostile;
 mod library;
+mod logs;
 mod pre_stop;
 mod process;
 mod progress;
