@@ -9,8 +9,7 @@
 mod entry;
 mod reader;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -174,16 +173,14 @@ fn past(
         names.push(name);
         open.push(reader);
     }
-    let mut heap = BinaryHeap::new();
-    let pull = |index: usize, open: &mut Vec<&mut Reader>, heap: &mut BinaryHeap<_>| {
-        if let Some(entry) = open.get_mut(index).and_then(|reader| reader.next()) {
-            heap.push(Reverse((entry.order.clone(), index, Held(entry))));
-        }
-    };
-    (0..open.len()).for_each(|index| pull(index, &mut open, &mut heap));
+    let mut heads: Vec<Option<Entry>> = open.iter_mut().map(|reader| reader.next()).collect();
     let mut last = VecDeque::new();
-    while let Some(Reverse((_, index, Held(entry)))) = heap.pop() {
-        pull(index, &mut open, &mut heap);
+    loop {
+        let orders =
+            heads.iter().enumerate().filter_map(|(index, head)| Some((&head.as_ref()?.order, index)));
+        let Some((_, index)) = orders.min() else { break };
+        let (Some(head), Some(reader)) = (heads.get_mut(index), open.get_mut(index)) else { break };
+        let Some(entry) = std::mem::replace(head, reader.next()) else { break };
         let name = names.get(index).copied().unwrap_or_default();
         if !show.wants(&entry) {
             continue;
@@ -199,29 +196,6 @@ fn past(
         }
     }
     last.iter().try_for_each(|(name, entry)| entry.write(out, name, show.shape, show.width))
-}
-
-/// An entry in the heap, which is ordered by what stands beside it.
-struct Held(Entry);
-
-impl PartialEq for Held {
-    fn eq(&self, _: &Held) -> bool {
-        true
-    }
-}
-
-impl Eq for Held {}
-
-impl PartialOrd for Held {
-    fn partial_cmp(&self, other: &Held) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Held {
-    fn cmp(&self, _: &Held) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
-    }
 }
 
 /// Has the kernel tell of every change in these directories.
