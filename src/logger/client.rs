@@ -368,9 +368,13 @@ impl LogPipes {
     /// A process of this unit runs. Told only where lines name it.
     pub fn runs(&mut self, slot: Slot, pid: Pid) {
         let names_it = self.pipe(slot).is_some_and(|pipe| pipe.format(&self.usual) == LogFormat::Json);
-        if names_it {
-            self.order(&Order::Runs(slot, pid));
+        if !names_it {
+            return;
         }
+        if let Some(Some(pipe)) = self.pipes.get_mut(slot.0 as usize) {
+            pipe.pid = Some(pid);
+        }
+        self.order(&Order::Runs(slot, pid));
     }
 
     /// Everything else is over: the logger reads what is left, writes it out and ends. Then, or after

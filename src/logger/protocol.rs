@@ -48,6 +48,8 @@ pub(super) struct Attachment<'a> {
     /// Comes back in [`Answer::Matched`], so that a line of an earlier pipe is not taken for one of this.
     pub(super) serial: u32,
     pub(super) stream: Stream,
+    /// The process that writes, where lines name it.
+    pub(super) pid: Option<Pid>,
     pub(super) route: Route,
     pub(super) name: &'a str,
     /// Empty: no line is waited for.
@@ -115,7 +117,7 @@ impl Batch {
     #[must_use]
     pub(super) fn add(&mut self, entries: &[Attachment<'_>]) -> bool {
         let pattern = |text: &str| if text.len() <= MAX_PATTERN { text.len() } else { 0 };
-        let needed = |entry: &Attachment<'_>| 13 + ROUTE_SIZE + entry.name.len() + pattern(entry.pattern);
+        let needed = |entry: &Attachment<'_>| 17 + ROUTE_SIZE + entry.name.len() + pattern(entry.pattern);
         let all: usize = entries.iter().map(needed).sum();
         if self.entries + entries.len() > MAX_BATCH || self.bytes.len() + all > MAX_MESSAGE {
             return false;
@@ -131,6 +133,7 @@ impl Batch {
             Stream::Output => 0,
             Stream::Error => 1,
         });
+        self.bytes.extend(entry.pid.map_or(0, Pid::get).to_le_bytes());
         entry.route.encode(&mut self.bytes);
         push_text(&mut self.bytes, entry.name);
         push_text(&mut self.bytes, if entry.pattern.len() <= MAX_PATTERN { entry.pattern } else { "" });
@@ -303,6 +306,7 @@ impl<'a> Fields<'a> {
                 1 => Stream::Error,
                 _ => return None,
             },
+            pid: Pid::new(self.number()?.cast_signed()),
             route: self.route()?,
             name: self.text()?,
             pattern: self.text()?,
@@ -322,7 +326,15 @@ mod tests {
     }
 
     fn entry<'a>(slot: u32, name: &'a str, pattern: &'a str) -> Attachment<'a> {
-        Attachment { slot: Slot(slot), serial: 9, stream: Stream::Error, route: route(), name, pattern }
+        Attachment {
+            slot: Slot(slot),
+            serial: 9,
+            stream: Stream::Error,
+            pid: Pid::new(5),
+            route: route(),
+            name,
+            pattern,
+        }
     }
 
     #[test]

@@ -152,8 +152,12 @@ mod tests {
     fn source(read: OwnedFd) -> Source {
         let route = Route::of(&Log::default(), Purpose::Log);
         let (slot, stream) = (Slot(0), Stream::Output);
-        Source::new(&Attachment { slot, serial: 0, stream, route, name: "web", pattern: "" }, read, 0)
-            .unwrap()
+        Source::new(
+            &Attachment { slot, serial: 0, stream, pid: None, route, name: "web", pattern: "" },
+            read,
+            0,
+        )
+        .unwrap()
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::logger::protocol::{Attachment, Batch, Stream};
 use crate::logger::route::{Purpose, Route};
 use crate::model::log::{Log, LogFormat, LogTarget};
 use crate::model::unit::Readiness as Ready;
-use crate::model::{Moment, UnitName};
+use crate::model::{Moment, Pid, UnitName};
 
 /// Both ends of a unit's pipe, and of the one for standard error where it has its own.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(super) struct Pipe {
     log: Rc<Log>,
     purpose: Purpose,
     generation: u32,
+    /// The process that writes, where lines name it.
+    pub(super) pid: Option<Pid>,
     pub(super) handover: Handover,
 }
 
@@ -52,6 +54,7 @@ impl Pipe {
             log: Rc::clone(log),
             purpose,
             generation: usual.generation,
+            pid: None,
             handover: Handover::Waiting,
         })
     }
@@ -73,6 +76,7 @@ impl Pipe {
             slot,
             serial: watch.map_or(0, |watch| watch.serial),
             stream: Stream::Output,
+            pid: self.pid,
             route: Route::of(&self.log.settled(&usual.log), self.purpose),
             name: name.as_str(),
             pattern: watch.map_or("", |watch| &watch.pattern),

@@ -83,6 +83,7 @@ impl Logger<'_> {
         }
         if let Some(outlet) = self.outlets.get_mut(outlet) {
             outlet.users += 1;
+            outlet.pid = entry.pid.or(outlet.pid);
         }
         match self.sources.get_mut(place) {
             Some(hole) => {
