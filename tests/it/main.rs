@@ -19,6 +19,7 @@ mod health;
 mod hostile;
 mod library;
 mod logs;
+mod overlap;
 mod pre_stop;
 mod process;
 mod progress;
