@@ -10,7 +10,7 @@
 use std::ffi::OsString;
 
 /// The commands of sexton, as the parser knows them; building that costs more than a container's start.
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 28] = [
     "check",
     "completions",
     "demo",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 27] = [
     "help",
     "init",
     "list",
+    "logs",
     "plan",
     "poweroff",
     "reboot",
