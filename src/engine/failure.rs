@@ -312,6 +312,12 @@ mod tests {
     }
 
     #[test]
+    fn a_successor_failed_of_what_any_start_fails_of() {
+        let failure = Failure::Successor(Box::new(Failure::NotReady { after: Duration::from_secs(1) }));
+        assert_eq!(failure.describe(&name), "its successor failed: it was not ready after 1 s");
+    }
+
+    #[test]
     fn every_failure_is_a_clause() {
         let error = || SpawnError {
             stage: ExecStage::Directory,
@@ -362,10 +368,6 @@ mod tests {
                 "it did not show that it serves within 1 s of its reload: connection refused",
             ),
             (Failure::NotReady { after: second }, "it was not ready after 1 s"),
-            (
-                Failure::Successor(Box::new(exited(Role::Main, true))),
-                "its successor failed: exited with code 1 before it was ready",
-            ),
             (
                 Failure::TimedOut { role: Role::PostStart(0), after: second },
                 "post-start hook 1 did not end within 1 s",
