@@ -126,7 +126,7 @@ impl Engine {
         let scope: Vec<UnitId> = all.into_iter().collect();
         self.tally.work += scope.len() as u64;
         for unit in &scope {
-            self.claims.entry(*unit).or_insert(id);
+            self.claims.insert(*unit, id);
         }
         let runs = |unit: &UnitId| {
             let definition = wish.definition(*unit).or_else(|| self.cell(*unit).unit());
@@ -300,12 +300,8 @@ impl Engine {
         if verdict == Renders::Restore && self.syncing == Some(id) {
             self.syncing = None;
         }
-        // A sync keeps its units until its definitions hold: what began before would go by the old ones.
-        let is_sync = self.syncing == Some(id);
-        for unit in gated.scope.iter().filter(|_| !is_sync) {
-            if self.claims.get(unit) == Some(&id) {
-                self.claims.remove(unit);
-            }
+        for unit in &gated.scope {
+            self.claims.remove(unit);
         }
         for unit in gated.rendered.iter().copied() {
             self.do_this(Effect::SettleRenders { unit, verdict });
@@ -379,10 +375,11 @@ impl Engine {
 
     /// Another request that has begun with one of these units.
     pub(super) fn busy(&self, mut units: impl Iterator<Item = UnitId>) -> Option<Refusal> {
-        if self.claims.is_empty() {
+        if self.claims.is_empty() && self.syncing.is_none() {
             return None;
         }
-        units.find_map(|unit| self.claims.get(&unit).map(|by| Refusal::Busy { unit, by: self.outer(*by) }))
+        let by = |unit: UnitId| self.claims.get(&unit).copied().or_else(|| self.sync_at_stops_of(unit));
+        units.find_map(|unit| by(unit).map(|by| Refusal::Busy { unit, by: self.outer(by) }))
     }
 
     pub(super) fn tell(&mut self, id: RequestId, progress: Progress) {

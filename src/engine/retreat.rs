@@ -104,9 +104,8 @@ impl Engine {
         to_stop: &[UnitId],
         request: impl FnOnce() -> Request,
     ) -> bool {
-        let is_gated = |id: &&RequestId| self.gated(**id).is_some();
         let claimers: BTreeSet<RequestId> =
-            to_stop.iter().filter_map(|unit| self.claims.get(unit)).filter(is_gated).copied().collect();
+            to_stop.iter().filter_map(|unit| self.claims.get(unit)).copied().collect();
         if claimers.is_empty() {
             return false;
         }

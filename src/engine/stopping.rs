@@ -158,6 +158,7 @@ impl Engine {
             (_, _, Process::Ordered(_), _) => {
                 let helper = self.kill_helper(unit, Process::Running(pid));
                 self.amend(unit, State::Stopping { main, helper, stage, ending });
+                self.arm(unit, KILL_WAIT);
             }
             _ => self.impossible(),
         }

@@ -255,13 +255,22 @@ impl Engine {
     pub(super) fn finish_sync(&mut self, id: RequestId, sync: &Sync, named: &[UnitId]) -> Vec<UnitId> {
         self.exchange(sync.difference.at_last());
         self.syncing = None;
-        self.claims.retain(|_, by| *by != id);
         let scope = self.start_scope(named);
         self.wish_up(id, &scope, named, Reason::Start);
         for unit in &scope.hard {
             self.cell_mut(*unit).requests.push((id, Step::Starting));
         }
         scope.hard
+    }
+
+    /// A sync that is at its stops and has this unit in its hands: what began with it now would go by a definition that
+    /// is about to change.
+    pub(super) fn sync_at_stops_of(&self, unit: UnitId) -> Option<RequestId> {
+        let id = self.syncing?;
+        let transaction = self.transactions.get(&id)?;
+        let (sync, named) = transaction.sync.as_ref()?;
+        let is_its = sync.units().any(|own| own == unit);
+        (is_its || transaction.to_stop.contains(&unit) || named.contains(&unit)).then_some(id)
     }
 
     /// Units are stopped while a sync is at its stops: it brings up nothing that would bring them up again.

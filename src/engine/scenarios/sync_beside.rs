@@ -87,3 +87,12 @@ fn a_unit_that_comes_to_need_one_that_goes_down_does_not_wait_for_ever() {
     stage.dies("db");
     assert_eq!(stage.phase("web"), Phase::Failed);
 }
+
+#[test]
+fn two_stops_during_the_stops_of_a_sync_run_the_hooks_once() {
+    let web = || service("web").pre_stop("drain");
+    let mut stage = Stage::up(vec![web(), service("a")], "web a");
+    stage.sync(vec![web().restart_policy(|restart| restart.limit = 9), service("a").renewed()]);
+    assert_eq!(stage.stop("web"), ["spawn web pre-stop0"]);
+    assert_eq!(stage.stop("web"), [""; 0]);
+}
