@@ -224,7 +224,10 @@ impl Laws {
             return law(7, format!("{} effects in one step", effects.len()));
         }
         self.files.step(event, effects, engine)?;
-        let doomed_before = self.doomed_by(effects);
+        let mut doomed_before = self.doomed_by(effects);
+        if !self.files.news.first.is_empty() {
+            doomed_before.extend((0..self.books.len()).filter(|unit| self.is_doomed(*unit)));
+        }
         self.exchange_first(engine);
         let held: Vec<bool> = (0..self.books.len()).map(|unit| self.is_held(unit)).collect();
         self.ever_held.extend((0..held.len()).filter(|unit| held[*unit]));

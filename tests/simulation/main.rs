@@ -26,8 +26,10 @@ mod world;
 use world::{Tracing, run};
 
 /// Seeds that once found something, or that reach a corner others miss.
-const REGRESSIONS: [u64; 16] =
-    [112, 115, 132, 190, 1208, 2273, 2992, 3605, 5050, 8328, 9039, 11_201, 12_716, 15_083, 26_218, 50_002];
+const REGRESSIONS: [u64; 22] = [
+    112, 115, 132, 190, 1208, 2273, 2992, 3605, 5050, 8328, 9039, 11_201, 12_716, 15_083, 26_218, 50_002,
+    144_175, 165_823, 197_506, 423_683, 427_443, 657_400,
+];
 
 /// The runs are split over a few tests, so that they share the processors of the machine.
 const RUNS_A_TEST: u64 = 25_000;
