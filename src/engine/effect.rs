@@ -20,6 +20,7 @@ use crate::model::{Pid, Signal, Unit};
 
 use super::event::{Purpose, RequestId, Role, Shutdown, UnitId};
 use super::failure::{Failure, Outcome};
+use super::note::Note;
 use super::progress::Progress;
 use super::state::Phase;
 
@@ -151,6 +152,13 @@ pub enum Effect {
         to: Phase,
         /// What made it fail, where it did.
         failure: Option<Failure>,
+    },
+    /// Something happened to a unit that changes nothing: for the console.
+    Note {
+        /// Which unit.
+        unit: UnitId,
+        /// What.
+        note: Note,
     },
     /// It is over: nothing runs any more, or the deadline has passed.
     Exit {

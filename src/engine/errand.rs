@@ -42,6 +42,10 @@ pub(super) struct Errand {
     pub(super) limit: Moment,
     /// When the errand is looked at again.
     pub(super) deadline: Option<Moment>,
+    /// What went wrong last and is tried again, until the limit.
+    pub(super) last: Option<Failure>,
+    /// The present hook has run, and found that it is not time yet.
+    pub(super) repeats: bool,
     /// What it ends with, as soon as its process is gone.
     pub(super) end: Option<End>,
 }
@@ -148,7 +152,9 @@ impl Engine {
     ) {
         let first = task.clone();
         let (doing, process, limit) = (Doing::Turn, Process::None, self.now);
-        let errand = Errand { owner, spec, reason, task, doing, process, limit, deadline: None, end: None };
+        let (deadline, last, end) = (None, None, None);
+        let errand =
+            Errand { owner, spec, reason, task, doing, process, limit, deadline, last, repeats: false, end };
         self.errands.insert(unit, errand);
         match first {
             Task::Trial { .. } => self.begin_trial(unit),
@@ -240,9 +246,11 @@ impl Engine {
             return self.errand_gone(unit);
         }
         let attempted = match (process, verdict) {
-            (Process::Killed(_), _) => {
-                Attempted::Failed(Failure::TimedOut { role, after: errand.timeout(role) })
-            }
+            (Process::Killed(_), verdict) => Attempted::Failed(Failure::TimedOut {
+                role,
+                after: errand.timeout(role),
+                output: output_of(verdict),
+            }),
             (_, Verdict::Passed { number }) => Attempted::Done(number),
             (_, Verdict::NotYet { number }) => Attempted::NotYet(number),
             (_, Verdict::Failed(complaint)) => Attempted::Failed(failure_of(&errand.spec, role, complaint)),
@@ -278,7 +286,11 @@ impl Engine {
                 }
                 let after = errand.timeout(role);
                 self.do_next(unit, Doing::Process(role), Process::None, None);
-                self.attempted(unit, role, Attempted::Failed(Failure::TimedOut { role, after }));
+                self.attempted(
+                    unit,
+                    role,
+                    Attempted::Failed(Failure::TimedOut { role, after, output: Vec::new() }),
+                );
             }
             (Doing::Pause(Role::PreStop(hook)), _) => self.pause_over(unit, hook, is_late),
             (Doing::Pause(_), _) if is_late => self.unproven(unit),
@@ -347,6 +359,14 @@ impl Engine {
             self.end_errand(unit, End::Passed);
         }
         !self.errands.get(&unit).is_some_and(hooks)
+    }
+}
+
+/// What a process that was killed had written.
+pub(super) fn output_of(verdict: Verdict) -> Vec<String> {
+    match verdict {
+        Verdict::Failed(complaint) => complaint.output,
+        Verdict::Passed { .. } | Verdict::NotYet { .. } => Vec::new(),
     }
 }
 

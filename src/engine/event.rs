@@ -332,6 +332,11 @@ pub enum Request {
         /// Which.
         request: RequestId,
     },
+    /// As [`Request::Abandon`], and nobody is there any more to hear the answer: what goes on goes on without one.
+    Forget {
+        /// Which.
+        request: RequestId,
+    },
     /// Forget their failures and their count of restarts.
     Reset {
         /// Which.

@@ -62,6 +62,8 @@ pub enum Failure {
         role: Role,
         /// Its `timeout`.
         after: Duration,
+        /// The last lines that it wrote, where they were kept.
+        output: Vec<String>,
     },
     /// `[require]` names something that is not so.
     Unmet(String),
@@ -105,7 +107,7 @@ impl Failure {
             }
             Failure::Successor(failure) => format!("its successor failed: {}", failure.describe(name)),
             Failure::NotReady { after } => format!("it was not ready after {}", Spoken(*after)),
-            Failure::TimedOut { role, after } => format!("{role} did not end within {}", Spoken(*after)),
+            Failure::TimedOut { role, after, .. } => format!("{role} did not end within {}", Spoken(*after)),
             Failure::Unmet(words) => format!("a requirement is not met: {words}"),
             Failure::Dependency(unit) => format!("it needs {}, which is not up", name(*unit)),
             Failure::Conflict(unit) => format!("it conflicts with {}, which is up", name(*unit)),
@@ -167,6 +169,8 @@ pub enum Outcome {
         /// The hooks that were undone, each as `unit: hook`.
         undone: Vec<String>,
     },
+    /// Nobody is there to hear the answer, and what was begun goes on.
+    Forgotten,
     /// A rolling restart stopped at a unit; those after it were not touched.
     RollStopped {
         /// Restarted.
@@ -233,6 +237,11 @@ pub enum Refusal {
     },
     /// A sync is on its way.
     SyncRunning,
+    /// So many requests are on their way that no more are taken.
+    TooMany {
+        /// How many.
+        requests: usize,
+    },
     /// There is no process to send a signal to.
     NoProcess {
         /// Which unit.
@@ -282,6 +291,9 @@ impl Refusal {
                 )
             }
             Refusal::SyncRunning => "a sync is on its way".to_owned(),
+            Refusal::TooMany { requests } => {
+                format!("{requests} requests are on their way; try again when some of them are answered")
+            }
             Refusal::NoProcess { unit } => format!("{} has no process to send a signal to", name(*unit)),
             Refusal::ShuttingDown => "sexton is shutting down".to_owned(),
         }
@@ -327,11 +339,9 @@ mod tests {
         let exited =
             |role, before_ready| Failure::Exited { role, status: ExitStatus::exited(1), before_ready };
         let second = Duration::from_secs(1);
-        let last = Box::new(Failure::Exited {
-            role: Role::Main,
-            status: ExitStatus::killed(Signal::KILL),
-            before_ready: false,
-        });
+        let killed = ExitStatus::killed(Signal::KILL);
+        let last = Failure::Exited { role: Role::Main, status: killed, before_ready: false };
+        let last = Box::new(last);
         let cases = [
             (Failure::Load("a.toml:1:1: x".into()), "its unit file has an error: a.toml:1:1: x"),
             (
@@ -369,7 +379,7 @@ mod tests {
             ),
             (Failure::NotReady { after: second }, "it was not ready after 1 s"),
             (
-                Failure::TimedOut { role: Role::PostStart(0), after: second },
+                Failure::TimedOut { role: Role::PostStart(0), after: second, output: vec!["x".into()] },
                 "post-start hook 1 did not end within 1 s",
             ),
             (Failure::Unmet("'/x' does not exist".into()), "a requirement is not met: '/x' does not exist"),
@@ -418,6 +428,10 @@ mod tests {
                 "another request is busy with u1 and has not stopped it yet; `sexton why u1` tells how far it is",
             ),
             (Refusal::SyncRunning, "a sync is on its way"),
+            (
+                Refusal::TooMany { requests: 256 },
+                "256 requests are on their way; try again when some of them are answered",
+            ),
             (Refusal::NoProcess { unit }, "u1 has no process to send a signal to"),
             (Refusal::ShuttingDown, "sexton is shutting down"),
         ];

@@ -18,6 +18,7 @@
 //!   state        the states                   stopping    from ready to gone
 //!   transition   the table                    resting     clearing up, then restart or rest
 //!   propagation  neighbours learn of it       requests    wishes: what they touch, what refuses them
+//!   note         what is passed over is told
 //!   groups       nobody outlives the run it belongs to
 //!   view, why    what can be said of a unit   transaction a wish on its way to its answer
 //!   timers, random                            shutdown    everything down, by a deadline
@@ -35,6 +36,7 @@ mod fixture;
 mod gate;
 mod graph;
 mod groups;
+pub mod note;
 pub mod overlap;
 pub mod plan;
 mod pre_stop;
@@ -78,6 +80,7 @@ pub use event::{
 };
 pub use failure::{Failure, Outcome, Refusal};
 pub use graph::EdgeKind;
+pub use note::Note;
 pub use overlap::{OtherRun, Which};
 pub use plan::{Plan, Testing};
 pub use progress::{HookNews, Progress, Tested, TransactionPhase};

@@ -84,7 +84,10 @@ impl Engine {
                 let all: Vec<UnitId> = self.ids().collect();
                 Ok(self.plan_stop(&all, Reason::Shutdown))
             }
-            Request::Reset { .. } | Request::Signal { .. } | Request::Abandon { .. } => Ok(Plan::default()),
+            Request::Reset { .. }
+            | Request::Signal { .. }
+            | Request::Abandon { .. }
+            | Request::Forget { .. } => Ok(Plan::default()),
         }
     }
 

@@ -6,8 +6,11 @@
 //!     └─┘                                 `on-failure = "continue"`, or a shutdown ─▶ the next hook
 //! ```
 //!
+//! A hook with `until` has failed when its first run fails; once it has worked, a run that fails is tried again.
 //! A hook has its `timeout` for all its runs together. A unit that goes down meanwhile has nothing left to prepare
 //! for: the rest of its hooks counts as passed.
+
+use std::time::Duration;
 
 use crate::model::Number;
 use crate::model::unit::{Occasions, OnPreStopFailure, PreStop};
@@ -51,6 +54,7 @@ impl Engine {
         };
         let (place, timeout) = (u16::try_from(place).unwrap_or(u16::MAX), hook.timeout);
         errand.task = Task::PreStop { first: None };
+        (errand.last, errand.repeats) = (None, false);
         self.begin_limit(unit, timeout);
         self.order_errand(unit, Role::PreStop(place), 0);
     }
@@ -79,15 +83,24 @@ impl Engine {
             }
             Attempted::NotYet(number) => {
                 self.tell_of_number(unit, hook, number);
-                let limit = self.errands.get(&unit).map_or(self.now, |errand| errand.limit);
-                let again = (self.now + every).min(limit);
-                self.do_next(unit, Doing::Pause(Role::PreStop(hook)), Process::None, Some(again));
+                if let Some(errand) = self.errands.get_mut(&unit) {
+                    (errand.last, errand.repeats) = (None, true);
+                }
+                self.run_again(unit, hook, every);
+            }
+            // Whoever asks again and again may once get no answer.
+            Attempted::Failed(failure @ Failure::Judged { .. }) if self.repeats(unit) => {
+                if let Some(errand) = self.errands.get_mut(&unit) {
+                    errand.last = Some(failure);
+                }
+                self.run_again(unit, hook, every);
             }
             Attempted::Failed(failure) => {
                 let is_shutdown = self.errands.get(&unit).is_some_and(|e| e.owner == Owner::Shutdown);
                 let words = self.words(&failure);
                 self.tell_of_hook(unit, hook, HookNews::Failed(words));
                 if is_shutdown || on_failure == OnPreStopFailure::Continue {
+                    self.pass_over(unit, failure);
                     self.next_hook(unit, hook.saturating_add(1));
                 } else {
                     self.end_errand(unit, End::Failed(failure));
@@ -96,12 +109,27 @@ impl Engine {
         }
     }
 
+    fn repeats(&self, unit: UnitId) -> bool {
+        self.errands.get(&unit).is_some_and(|errand| errand.repeats && self.now < errand.limit)
+    }
+
+    fn run_again(&mut self, unit: UnitId, hook: u16, every: Duration) {
+        let limit = self.errands.get(&unit).map_or(self.now, |errand| errand.limit);
+        let again = (self.now + every).min(limit);
+        self.do_next(unit, Doing::Pause(Role::PreStop(hook)), Process::None, Some(again));
+    }
+
     /// The hook runs again, unless its time is over.
     pub(super) fn pause_over(&mut self, unit: UnitId, hook: u16, is_late: bool) {
         let role = Role::PreStop(hook);
         if is_late {
-            let after = self.errands.get(&unit).map(|errand| errand.timeout(role)).unwrap_or_default();
-            return self.hook_ran(unit, hook, Attempted::Failed(Failure::TimedOut { role, after }));
+            let Some(errand) = self.errands.get_mut(&unit) else { return };
+            let (after, last) = (errand.timeout(role), errand.last.take());
+            let output = match last {
+                Some(Failure::Judged { complaint, .. }) => complaint.output,
+                _ => Vec::new(),
+            };
+            return self.hook_ran(unit, hook, Attempted::Failed(Failure::TimedOut { role, after, output }));
         }
         self.order_errand(unit, role, 0);
     }

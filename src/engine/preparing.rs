@@ -16,6 +16,7 @@ use crate::model::{ExitStatus, Pid, Signal, SpawnError};
 
 use super::Engine;
 use super::effect::{Effect, Scope};
+use super::errand::output_of;
 use super::event::{Finding, Purpose, Role, UnitId};
 use super::failure::Failure;
 use super::state::{Attempt, Due, Ending, Process, State};
@@ -44,6 +45,9 @@ impl Engine {
             self.count_restart(unit);
         }
         self.cell_mut(unit).kept = false;
+        if let Some(notes) = self.notes.get_mut(&unit) {
+            notes.passed_over = None;
+        }
         self.inspect(unit, 0);
     }
 
@@ -60,13 +64,17 @@ impl Engine {
             Finding::Failed(error) => self.inspection_failed(unit, inspection, error),
             Finding::Met { prepare } => self.prepare_after(unit, None, Due::from_flags(&prepare)),
             Finding::Unmet(words) => self.run_failed(unit, Failure::Unmet(words)),
-            Finding::Skip(_) => self.up(unit, State::Skipped),
+            Finding::Skip(words) => {
+                self.notes.entry(unit).or_default().skipped = Some(words);
+                self.up(unit, State::Skipped);
+            }
         }
     }
 
     fn inspection_failed(&mut self, unit: UnitId, inspection: Process, error: SpawnError) {
         match (inspection, error.is_transient()) {
             (Process::Ordered(tries), true) => {
+                self.note_wanting(unit, error);
                 self.enter(unit, State::Inspecting { inspection: Process::Deferred(tries) });
                 self.arm(unit, deferral(tries));
             }
@@ -130,6 +138,7 @@ impl Engine {
     ) {
         let Process::Ordered(tries) = process else { return self.impossible() };
         if error.is_transient() {
+            self.note_wanting(unit, error);
             self.enter(unit, State::Preparing { role, due, process: Process::Deferred(tries) });
             return self.arm(unit, deferral(tries));
         }
@@ -150,7 +159,12 @@ impl Engine {
         }
         if let Process::Killed(_) = process {
             let after = self.hook_timeout(unit, role);
-            return self.preparation_failed(unit, role, due, Failure::TimedOut { role, after });
+            return self.preparation_failed(
+                unit,
+                role,
+                due,
+                Failure::TimedOut { role, after, output: Vec::new() },
+            );
         }
         if status.is_success() {
             return self.prepare_after(unit, Some(role), due);
@@ -176,9 +190,11 @@ impl Engine {
             return self.impossible();
         }
         match (process, verdict) {
-            (Process::Killed(_), _) => {
-                let after = self.hook_timeout(unit, role);
-                self.preparation_failed(unit, role, due, Failure::TimedOut { role, after });
+            (Process::Killed(_), verdict) => {
+                let (after, output) = (self.hook_timeout(unit, role), output_of(verdict));
+                let failure = Failure::TimedOut { role, after, output };
+                self.note_test(unit, Some(failure.clone()));
+                self.preparation_failed(unit, role, due, failure);
             }
             (_, Verdict::Failed(complaint)) => {
                 let failure = Failure::Judged { role, complaint };
@@ -203,7 +219,12 @@ impl Engine {
             Process::Killed(_) => {
                 self.tally.given_up += 1;
                 let after = self.hook_timeout(unit, role);
-                self.preparation_failed(unit, role, due, Failure::TimedOut { role, after });
+                self.preparation_failed(
+                    unit,
+                    role,
+                    due,
+                    Failure::TimedOut { role, after, output: Vec::new() },
+                );
             }
             Process::None | Process::Ordered(_) | Process::Gone(_) => self.impossible(),
         }
@@ -212,6 +233,7 @@ impl Engine {
     fn preparation_failed(&mut self, unit: UnitId, role: Role, due: Due, failure: Failure) {
         let hook = self.cell(unit).program().and_then(|program| hook_of(&program.hooks, role));
         if hook.is_some_and(|hook| hook.on_failure == OnFailure::Continue) {
+            self.pass_over(unit, failure);
             return self.prepare_after(unit, Some(role), due);
         }
         match failure {
@@ -221,6 +243,11 @@ impl Engine {
                 self.clear_group(unit, None, Ending::Failed);
             }
         }
+    }
+
+    /// Something ran out; the start is tried again.
+    pub(super) fn note_wanting(&mut self, unit: UnitId, error: SpawnError) {
+        self.notes.entry(unit).or_default().wanting = Some(error);
     }
 
     /// How long a hook may take. The condition has no key of its own for it.

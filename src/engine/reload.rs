@@ -7,7 +7,9 @@
 //!                                                                  └─┘
 //! ```
 //!
-//! All of it has `[reload] timeout`. Another main process may take over; the end of the main process is a failure.
+//! All of it has `[reload] timeout`; a `verify` that fails is tried again until then. Another main process may take over; the end of the main process is a failure.
+
+use std::time::Duration;
 
 use crate::model::Signal;
 use crate::model::unit::{Reload, ReloadBy};
@@ -18,6 +20,9 @@ use super::errand::{Attempted, Doing, End, Task};
 use super::event::{Role, UnitId};
 use super::failure::Failure;
 use super::state::{Process, State};
+
+/// How long after a verification that failed it is tried again.
+const VERIFY_AGAIN: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(super) fn begin_reload(&mut self, unit: UnitId) {
@@ -71,7 +76,7 @@ impl Engine {
         match result {
             Err(words) => {
                 let again = (now + program.ready.interval).min(errand.limit);
-                errand.task = Task::Reload { words };
+                (errand.task, errand.last) = (Task::Reload { words }, None);
                 self.do_next(unit, Doing::Pause(Role::Reload), Process::None, Some(again));
             }
             Ok(()) if program.reload.as_ref().is_some_and(|reload| reload.verify.is_some()) => {
@@ -85,16 +90,29 @@ impl Engine {
     }
 
     pub(super) fn verified(&mut self, unit: UnitId, attempted: Attempted) {
-        let end = match attempted {
-            Attempted::Failed(failure) => End::Failed(failure),
-            Attempted::Done(_) | Attempted::NotYet(_) => End::Passed,
-        };
-        self.end_errand(unit, end);
+        let now = self.now;
+        let Some(errand) = self.errands.get_mut(&unit) else { return };
+        match attempted {
+            Attempted::Done(_) | Attempted::NotYet(_) => self.end_errand(unit, End::Passed),
+            // It may take a daemon a while to go over to what it has read.
+            Attempted::Failed(failure @ Failure::Judged { .. }) if now < errand.limit => {
+                let again = (now + VERIFY_AGAIN).min(errand.limit);
+                errand.last = Some(failure);
+                self.do_next(unit, Doing::Pause(Role::ReloadVerify), Process::None, Some(again));
+            }
+            Attempted::Failed(failure) => {
+                let end = errand.last.take().unwrap_or(failure);
+                self.end_errand(unit, End::Failed(end));
+            }
+        }
     }
 
     /// Its time is over, and nothing has shown that it serves.
     pub(super) fn unproven(&mut self, unit: UnitId) {
-        let Some(errand) = self.errands.get(&unit) else { return };
+        let Some(errand) = self.errands.get_mut(&unit) else { return };
+        if let Some(failure) = errand.last.take() {
+            return self.end_errand(unit, End::Failed(failure));
+        }
         let words = match &errand.task {
             Task::Reload { words } => words.clone(),
             Task::Trial { .. } | Task::PreStop { .. } | Task::Undo { .. } => String::new(),
@@ -107,9 +125,7 @@ impl Engine {
     pub(super) fn reload_ended(&self, unit: UnitId) -> Failure {
         match self.cell(unit).last_end {
             Some(end) => Failure::ReloadEnded { status: end.status },
-            None => {
-                Failure::ReloadUnproven { after: std::time::Duration::ZERO, words: "it is not up".to_owned() }
-            }
+            None => Failure::ReloadUnproven { after: Duration::ZERO, words: "it is not up".to_owned() },
         }
     }
 

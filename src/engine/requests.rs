@@ -13,8 +13,12 @@ use super::graph::EdgeKind;
 use super::progress::{Progress, TransactionPhase};
 use super::scope::{StartScope, unique};
 use super::state::{State, Wanted};
-use super::transaction::{Step, Transaction};
+use super::transaction::{Answer, Step, Transaction};
 use super::transition::Input;
+
+/// The most requests on their way at once. Clients come to a handful; one that asks without end shall not make every
+/// step of everybody else slower.
+const MAX_REQUESTS: usize = 256;
 
 /// Does anything refuse a start?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,9 @@ impl Engine {
         let outcome = match request {
             Request::Shutdown(how) => Some(self.shut_down(how)),
             _ if self.closing.is_some() => Some(Outcome::Refused(Refusal::ShuttingDown)),
+            _ if self.has_too_many(id, &request) => {
+                Some(Outcome::Refused(Refusal::TooMany { requests: self.on_their_way() }))
+            }
             Request::Boot { units } => {
                 self.boot = units.iter().filter_map(|unit| self.unit_name(*unit)).collect();
                 self.start(id, &units, Strictness::Lenient)
@@ -41,12 +48,47 @@ impl Engine {
             Request::Reload { units, gate } => self.reload(id, units, gate),
             Request::Sync { definitions, gate } => self.sync(id, definitions, gate),
             Request::Abandon { request } => Some(self.abandon(request)),
+            Request::Forget { request } => Some(self.forget_request(request)),
             Request::Reset { units } => Some(self.reset(&units)),
             Request::Signal { units, signal } => Some(self.signal(&units, signal)),
         };
         if let Some(outcome) = outcome {
             self.reply(id, outcome);
         }
+    }
+
+    /// Is there room for a request that somebody would have to wait for? What a roll does in its turn has its own.
+    fn has_too_many(&self, id: RequestId, request: &Request) -> bool {
+        let waits = match request {
+            Request::Start { .. }
+            | Request::Stop { .. }
+            | Request::Restart { .. }
+            | Request::Reload { .. }
+            | Request::Sync { .. } => true,
+            Request::Boot { .. }
+            | Request::Abandon { .. }
+            | Request::Forget { .. }
+            | Request::Reset { .. }
+            | Request::Signal { .. }
+            | Request::Shutdown(_) => false,
+        };
+        waits && !self.inner.contains_key(&id) && self.on_their_way() >= MAX_REQUESTS
+    }
+
+    fn on_their_way(&self) -> usize {
+        self.transactions.len() + self.postponed.len()
+    }
+
+    /// Nobody hears the answer: what can be given up is, and what only waits waits no longer.
+    fn forget_request(&mut self, id: RequestId) -> Outcome {
+        let outcome = self.abandon(id);
+        let only_waits = |t: &Transaction| {
+            t.gated.is_none() && (t.step, t.goal) != (Step::Stopping, Wanted::Up) && t.answer == Answer::Owed
+        };
+        if self.transactions.get(&id).is_some_and(only_waits) {
+            self.conclude(id, Outcome::Forgotten);
+        }
+        outcome
     }
 
     fn shut_down(&mut self, how: Shutdown) -> Outcome {

@@ -144,7 +144,7 @@ impl Engine {
         unit: UnitId,
         stage: CleanStage,
         ending: Ending,
-        error: &SpawnError,
+        error: SpawnError,
     ) {
         let CleanStage::Hook { hook, process: Process::Ordered(tries) } = stage else {
             return self.impossible();
@@ -154,16 +154,37 @@ impl Engine {
             self.amend(unit, State::CleaningUp { stage, ending });
             return self.arm(unit, deferral(tries));
         }
+        self.pass_over(unit, Failure::Spawn { role: Role::PostStop(hook), error });
         self.post_stop(unit, hook.saturating_add(1), ending);
     }
 
     /// A post-stop hook ended. How it ended changes nothing: the unit is down all the same.
-    pub(super) fn post_stop_exited(&mut self, unit: UnitId, stage: CleanStage, ending: Ending, pid: Pid) {
-        if let CleanStage::Hook { hook, process } = stage
-            && process.pid() == Some(pid)
-        {
-            self.post_stop(unit, hook.saturating_add(1), ending);
+    pub(super) fn post_stop_exited(
+        &mut self,
+        unit: UnitId,
+        stage: CleanStage,
+        ending: Ending,
+        pid: Pid,
+        status: ExitStatus,
+    ) {
+        let CleanStage::Hook { hook, process } = stage else { return };
+        if process.pid() != Some(pid) {
+            return;
         }
+        let role = Role::PostStop(hook);
+        match process {
+            Process::Killed(_) => self.post_stop_late(unit, role),
+            _ if !status.is_success() => {
+                self.pass_over(unit, Failure::Exited { role, status, before_ready: false });
+            }
+            _ => {}
+        }
+        self.post_stop(unit, hook.saturating_add(1), ending);
+    }
+
+    fn post_stop_late(&mut self, unit: UnitId, role: Role) {
+        let after = self.hook_timeout(unit, role);
+        self.pass_over(unit, Failure::TimedOut { role, after, output: Vec::new() });
     }
 
     pub(super) fn cleaning_deadline(&mut self, unit: UnitId, stage: CleanStage, ending: Ending) {
@@ -178,6 +199,7 @@ impl Engine {
             }
             CleanStage::Hook { hook, process: Process::Killed(_) } => {
                 self.tally.given_up += 1;
+                self.post_stop_late(unit, Role::PostStop(hook));
                 self.post_stop(unit, hook.saturating_add(1), ending);
             }
             CleanStage::Hook { process: Process::None | Process::Ordered(_) | Process::Gone(_), .. } => {

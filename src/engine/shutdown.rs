@@ -286,6 +286,10 @@ impl Engine {
     }
 
     fn kill_everybody(&mut self) {
+        let stops = |unit: &UnitId| matches!(self.cell(*unit).state, State::Stopping { .. });
+        for unit in self.ids().filter(stops).collect::<Vec<_>>() {
+            self.note_kill(unit);
+        }
         self.everybody(Stage::Killing, Signal::KILL, |closing| closing.end);
     }
 

@@ -75,6 +75,7 @@ impl Engine {
     ) {
         let Process::Ordered(tries) = main else { return self.impossible() };
         if error.is_transient() {
+            self.note_wanting(unit, error);
             self.enter(unit, State::Starting { main: Process::Deferred(tries), awaiting });
             return self.arm(unit, deferral(tries));
         }
@@ -251,7 +252,12 @@ impl Engine {
         match process {
             Process::Killed(own) if own == pid => {
                 let after = self.hook_timeout(unit, role);
-                self.post_start_failed(unit, main, hook, Failure::TimedOut { role, after });
+                self.post_start_failed(
+                    unit,
+                    main,
+                    hook,
+                    Failure::TimedOut { role, after, output: Vec::new() },
+                );
             }
             Process::Running(own) if own == pid && status.is_success() => {
                 self.post_start(unit, main, hook.saturating_add(1));
@@ -290,7 +296,7 @@ impl Engine {
                     unit,
                     main,
                     hook,
-                    Failure::TimedOut { role: Role::PostStart(hook), after },
+                    Failure::TimedOut { role: Role::PostStart(hook), after, output: Vec::new() },
                 );
             }
             Process::None | Process::Ordered(_) | Process::Gone(_) => self.impossible(),
@@ -301,6 +307,7 @@ impl Engine {
         let role = Role::PostStart(hook);
         let own = self.cell(unit).program().and_then(|program| hook_of(&program.hooks, role));
         if own.is_some_and(|hook| hook.on_failure == OnFailure::Continue) {
+            self.pass_over(unit, failure);
             return self.post_start(unit, main, hook.saturating_add(1));
         }
         self.note_failure(unit, failure);

@@ -9,12 +9,13 @@
 use std::time::Duration;
 
 use crate::model::unit::{Kill, Readiness};
-use crate::model::{ExitStatus, Pid, Signal};
+use crate::model::{ExitStatus, Pid, Signal, SpawnError};
 
 use super::Engine;
 use super::effect::{Effect, Reason, Scope};
 use super::event::{Role, UnitId};
-use super::failure::{Failure, Outcome};
+use super::failure::Failure;
+use super::note::Note;
 use super::state::{Awaiting, Ending, Process, State, StopStage, Wanted};
 
 /// How long a process may take to end after KILL. What takes longer is held by the kernel (a dead disk
@@ -114,7 +115,10 @@ impl Engine {
                 let stage = StopStage::Unhurried;
                 self.enter(unit, State::Stopping { main, helper: Process::None, stage, ending });
             }
-            None => self.kill_all(unit, main, Process::None, ending),
+            None => {
+                self.note_kill(unit);
+                self.kill_all(unit, main, Process::None, ending);
+            }
         }
     }
 
@@ -171,7 +175,11 @@ impl Engine {
         stage: StopStage,
         ending: Ending,
         role: Role,
+        error: SpawnError,
     ) {
+        if role == Role::StopCommand && stage == StopStage::Command {
+            self.pass_over(unit, Failure::Spawn { role, error });
+        }
         match (role, main, stage) {
             (Role::Main, Process::Ordered(_), _) => self.clear_group(unit, None, ending),
             (_, _, StopStage::HookKilled) => self.ask_to_stop(unit, main, ending),
@@ -214,6 +222,11 @@ impl Engine {
         }
         match (stage, main) {
             (StopStage::HookKilled, _) => self.ask_to_stop(unit, main, ending),
+            // Nobody was asked, and waiting for it would be in vain.
+            (StopStage::Command, Process::Running(_)) if !status.is_success() => {
+                self.pass_over(unit, Failure::Exited { role, status, before_ready: false });
+                self.stop_step(unit, main, 0, ending);
+            }
             (StopStage::Command, Process::Running(_)) => {
                 let (helper, stage) = (Process::None, StopStage::Settling);
                 self.amend(unit, State::Stopping { main, helper, stage, ending });
@@ -268,6 +281,9 @@ impl Engine {
                 self.ask_to_stop(unit, main, ending);
             }
             StopStage::Command => {
+                let after = self.cell(unit).program().map(|p| p.stop.exec_timeout).unwrap_or_default();
+                let role = Role::StopCommand;
+                self.pass_over(unit, Failure::TimedOut { role, after, output: Vec::new() });
                 let helper = self.kill_helper(unit, helper);
                 self.amend(unit, State::Stopping { main, helper, stage: StopStage::CommandKilled, ending });
                 self.arm(unit, KILL_WAIT);
@@ -291,6 +307,7 @@ impl Engine {
         ending: Ending,
     ) {
         if stage != StopStage::Inspecting && self.kill_policy(unit) != Kill::Never {
+            self.note_kill(unit);
             self.kill_all(unit, main, helper, ending);
         }
     }
@@ -416,6 +433,12 @@ impl Engine {
         }
     }
 
+    /// Its process was sent KILL, had its time, and is there: a deadline is set for that time only.
+    pub(super) fn outlives_kill(&self, unit: UnitId) -> bool {
+        let cell = self.cell(unit);
+        matches!(cell.state, State::Killing { .. }) && cell.deadline.is_none()
+    }
+
     /// The process outlives KILL. The unit cannot be started while it is there, so it stays as it is; those
     /// who wait for it learn of it.
     pub(super) fn killing_deadline(&mut self, unit: UnitId) {
@@ -423,7 +446,9 @@ impl Engine {
         if self.hidden_outlives_kill(unit) {
             return;
         }
-        let outcome = Outcome::Failed { unit, failure: Failure::Unkillable, retry_in: None };
-        self.answer_all_of(unit, outcome);
+        self.note(unit, Note::Outlived);
+        for (id, _) in self.cell(unit).requests.clone() {
+            self.answer_held_up(id, unit);
+        }
     }
 }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use super::Engine;
 use super::event::{RequestId, UnitId};
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::gate::Gated;
 use super::progress::{Progress, TransactionPhase};
 use super::state::Wanted;
@@ -104,6 +104,7 @@ impl Engine {
         }
         self.transactions.insert(id, transaction);
         self.count_missing(id);
+        self.answer_if_held_up(id);
     }
 
     /// Another unit is held down by a restart that still stops.
@@ -192,18 +193,53 @@ impl Engine {
             self.cell_mut(unit).tested = true;
         }
         for unit in to_stop {
-            let cell = self.cell_mut(unit);
-            cell.holds = cell.holds.saturating_sub(1);
-            self.refresh(unit);
-            self.look_at(unit);
+            self.release(unit);
         }
         match answer {
             Answer::Given => self.leave(id),
-            Answer::Owed => self.count_missing(id),
+            Answer::Owed => {
+                self.count_missing(id);
+                self.answer_if_held_up(id);
+            }
         }
         if is_sync {
             self.fail_what_cannot(id);
         }
+    }
+
+    /// Who waits for a unit that outlives KILL waits in vain.
+    fn answer_if_held_up(&mut self, id: RequestId) {
+        let Some(transaction) = self.transactions.get(&id) else { return };
+        let units = transaction.to_stop.iter().chain(&transaction.to_start);
+        if let Some(unit) = units.copied().find(|unit| self.outlives_kill(*unit)) {
+            self.answer_held_up(id, unit);
+        }
+    }
+
+    /// A unit outlives KILL. A restart lets go of the units that it holds: what can run without that one runs on, or
+    /// comes up again; and a sync is given up, since the old definitions cannot go.
+    pub(super) fn answer_held_up(&mut self, id: RequestId, unit: UnitId) {
+        self.conclude(id, Outcome::Failed { unit, failure: Failure::Unkillable, retry_in: None });
+        let Some(transaction) = self.transactions.get(&id) else { return };
+        let held = transaction.to_stop.clone();
+        let is_sync = self.syncing == Some(id);
+        self.leave(id);
+        for unit in held {
+            self.release(unit);
+        }
+        if is_sync {
+            self.syncing = None;
+            self.claims.retain(|_, by| *by != id);
+            self.take_up_postponed();
+        }
+    }
+
+    /// A restart does not hold the unit down any longer.
+    fn release(&mut self, unit: UnitId) {
+        let cell = self.cell_mut(unit);
+        cell.holds = cell.holds.saturating_sub(1);
+        self.refresh(unit);
+        self.look_at(unit);
     }
 
     /// Answers a request. A restart that still stops units goes on with that in silence.
@@ -224,13 +260,6 @@ impl Engine {
             if self.transactions.get(&id).is_some_and(|transaction| transaction.goal == Wanted::Up) {
                 self.conclude(id, outcome.clone());
             }
-        }
-    }
-
-    /// Answers all who wait for this unit.
-    pub(super) fn answer_all_of(&mut self, unit: UnitId, outcome: Outcome) {
-        for (id, _) in self.cell(unit).requests.clone() {
-            self.conclude(id, outcome.clone());
         }
     }
 

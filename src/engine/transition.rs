@@ -146,8 +146,8 @@ impl Engine {
 
             (Stopping { main, helper, stage, ending }, Spawned(role, pid)) =>
                 self.stopping_spawned(unit, main, helper, stage, ending, role, pid),
-            (Stopping { main, stage, ending, .. }, SpawnFailed(role, _)) =>
-                self.stopping_spawn_failed(unit, main, stage, ending, role),
+            (Stopping { main, stage, ending, .. }, SpawnFailed(role, error)) =>
+                self.stopping_spawn_failed(unit, main, stage, ending, role, error),
             (Stopping { main, helper, stage, ending }, Exited(role, pid, status)) =>
                 self.stopping_exited(unit, main, helper, stage, ending, role, pid, status),
             (Stopping { main, helper, stage, ending }, MainPidChanged(pid)) =>
@@ -178,8 +178,9 @@ impl Engine {
                 GroupGone) => self.groups_cleared(unit, next, ending),
             (CleaningUp { stage, ending }, Spawned(_, pid)) => self.post_stop_spawned(unit, stage, ending, pid),
             (CleaningUp { stage, ending }, SpawnFailed(_, error)) =>
-                self.post_stop_spawn_failed(unit, stage, ending, &error),
-            (CleaningUp { stage, ending }, Exited(_, pid, _)) => self.post_stop_exited(unit, stage, ending, pid),
+                self.post_stop_spawn_failed(unit, stage, ending, error),
+            (CleaningUp { stage, ending }, Exited(_, pid, status)) =>
+                self.post_stop_exited(unit, stage, ending, pid, status),
             (CleaningUp { stage, ending }, Deadline) => self.cleaning_deadline(unit, stage, ending),
             (CleaningUp { stage, ending }, Hurry) => self.hurry_cleaning(unit, stage, ending),
             (CleaningUp { stage, .. }, MainPidChanged(pid)) => self.named_late(unit, stage, pid),

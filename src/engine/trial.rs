@@ -31,7 +31,10 @@ impl Engine {
     /// The unit's own start does not get on.
     pub(super) fn turn_never_came(&mut self, unit: UnitId) {
         let role = Role::Trial(Trial::ConfigTest);
-        self.end_errand(unit, End::Failed(Failure::TimedOut { role, after: HOOK_TIMEOUT }));
+        self.end_errand(
+            unit,
+            End::Failed(Failure::TimedOut { role, after: HOOK_TIMEOUT, output: Vec::new() }),
+        );
     }
 
     pub(super) fn inspect_for_trial(&mut self, unit: UnitId, tries: u16) {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::model::{Moment, Pid, Unit};
+use crate::model::{Moment, Pid, SpawnError, Unit};
 
 use super::cell::{Body, Cell, LastEnd};
 use super::event::UnitId;
@@ -34,6 +34,12 @@ pub struct View<'a> {
 pub(super) struct Notes {
     /// When it was last tested, and of what that failed.
     pub(super) last_test: Option<(Moment, Option<Failure>)>,
+    /// The hook that failed last and was passed over, since the unit was started.
+    pub(super) passed_over: Option<(Moment, Failure)>,
+    /// Why its start waits for processes, memory or descriptors.
+    pub(super) wanting: Option<SpawnError>,
+    /// What `skip-unless-exists` did not find.
+    pub(super) skipped: Option<String>,
 }
 
 impl<'a> View<'a> {
@@ -80,6 +86,11 @@ impl<'a> View<'a> {
     /// Why it failed, or why its last attempt did.
     pub fn failure(&self) -> Option<&'a Failure> {
         self.cell.failure.as_deref()
+    }
+
+    /// The hook that failed last since the unit was started, or its stop command, and when; it was passed over.
+    pub fn passed_over(&self) -> Option<&'a (Moment, Failure)> {
+        self.notes?.passed_over.as_ref()
     }
 
     /// Its last configuration test; `None` when it was never tested.

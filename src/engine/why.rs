@@ -49,15 +49,17 @@ impl Engine {
         let name = cell.name();
         let since = Spoken(now.since(cell.since));
         match cell.state {
-            State::Stopped => self.explain_stopped(unit, sentences),
+            State::Stopped => {
+                let causes = self.explain_stopped(unit, sentences);
+                self.explain_passed_over(unit, now, sentences);
+                return causes;
+            }
             State::Waiting { .. } => return self.explain_waiting(unit, sentences),
             State::Inspecting { inspection: Process::Deferred(_) }
             | State::Preparing { process: Process::Deferred(_), .. }
-            | State::Starting { main: Process::Deferred(_), .. } => sentences.push(format!(
-                "{name} cannot be started at the moment, because processes, memory or descriptors ran out; \
-                 it is tried again{}",
-                self.time_left(cell, now)
-            )),
+            | State::Starting { main: Process::Deferred(_), .. } => {
+                sentences.push(self.explain_deferred(unit, &self.time_left(cell, now)));
+            }
             State::Inspecting { .. } => sentences.push(format!("{name} is about to start")),
             State::Preparing { role, process, .. } => {
                 sentences.push(format!("{name} is being prepared: {}", helper(role, process)));
@@ -72,6 +74,7 @@ impl Engine {
                 sentences.push(format!("{name} is up and ready for {since} (pid {pid})"));
                 self.explain_other_run(unit, now, sentences);
                 self.explain_errand(unit, now, sentences);
+                self.explain_passed_over(unit, now, sentences);
                 self.explain_last_test(unit, now, sentences);
                 self.explain_pending_stop(unit, sentences);
             }
@@ -79,21 +82,15 @@ impl Engine {
                 sentences.push(format!("{name} is reached for {since}: all that it needs is up"));
                 self.explain_pending_stop(unit, sentences);
             }
-            State::Done => sentences.push(format!("{name} is done: it ended well {since} ago")),
-            State::Skipped => sentences.push(format!(
-                "{name} was skipped and counts as done: something that `skip-unless-exists` names{} is not there",
-                source(cell)
-            )),
+            State::Done => {
+                sentences.push(format!("{name} is done: it ended well {since} ago"));
+                self.explain_passed_over(unit, now, sentences);
+            }
+            State::Skipped => sentences.push(self.explain_skipped(unit)),
             State::Stopping { stage, main, .. } => {
                 sentences.push(explain_stopping(cell, stage, main, &self.time_left(cell, now)));
             }
-            State::Killing { main, helper, .. } => sentences.push(format!(
-                "{name} was sent SIGKILL {since} ago and {}",
-                match main.pid().or(helper.pid()) {
-                    Some(pid) => format!("process {pid} has not ended; the kernel holds it"),
-                    None => "its end is awaited".to_owned(),
-                }
-            )),
+            State::Killing { .. } => self.explain_killing(unit, now, sentences),
             State::CleaningUp { stage, .. } => sentences.push(explain_cleaning(name, stage)),
             State::Backoff => {
                 let failure = cell.failure.as_deref().map(|failure| self.words(failure)).unwrap_or_default();
@@ -109,12 +106,30 @@ impl Engine {
         Vec::new()
     }
 
-    fn explain_stopped(&self, unit: UnitId, sentences: &mut Vec<String>) {
+    fn explain_killing(&self, unit: UnitId, now: Moment, sentences: &mut Vec<String>) {
+        let cell = self.cell(unit);
+        let State::Killing { main, helper, .. } = cell.state else { return };
+        let (name, since) = (cell.name(), Spoken(now.since(cell.since)));
+        let what = match main.pid().or(helper.pid()) {
+            Some(pid) => format!("process {pid} has not ended; the kernel holds it"),
+            None => "its end is awaited".to_owned(),
+        };
+        sentences.push(format!("{name} was sent SIGKILL {since} ago and {what}"));
+        if self.outlives_kill(unit) {
+            let then = if cell.wanted == Wanted::Up { "started again" } else { "stopped" };
+            sentences.push(format!("nobody waits for that any longer; {name} is {then} once it has ended"));
+        }
+    }
+
+    fn explain_stopped(&self, unit: UnitId, sentences: &mut Vec<String>) -> Vec<UnitId> {
         let cell = self.cell(unit);
         let name = cell.name();
         match (cell.wanted, cell.last_end) {
             (Wanted::Up, _) => {
-                sentences.push(format!("{name} is held down by a restart that still stops others"))
+                let others = self.holders_up(unit);
+                let whom = if others.is_empty() { "others".to_owned() } else { self.names(&others) };
+                sentences.push(format!("{name} is held down by a restart that still stops {whom}"));
+                return others;
             }
             (Wanted::Down, None) if cell.unit().is_some_and(|unit| unit.manual) => sentences.push(format!(
                 "{name} was never started: it has `manual = true`{}; `sexton start {name}` starts it",
@@ -133,6 +148,7 @@ impl Engine {
                 ));
             }
         }
+        Vec::new()
     }
 
     /// A unit that runs and is to stop waits for those that depend on it.
@@ -238,7 +254,7 @@ impl Engine {
         failure.describe(&|unit| self.cell(unit).name().to_owned())
     }
 
-    fn names(&self, units: &[UnitId]) -> String {
+    pub(super) fn names(&self, units: &[UnitId]) -> String {
         let mut names: Vec<String> = units.iter().map(|unit| self.cell(*unit).name().to_owned()).collect();
         let more = names.len().saturating_sub(MAX_NAMES);
         names.truncate(MAX_NAMES);
@@ -261,7 +277,7 @@ fn failed(words: &str) -> String {
 }
 
 /// ` in /etc/sexton/units/web.toml`.
-fn source(cell: &Cell) -> String {
+pub(super) fn source(cell: &Cell) -> String {
     cell.unit().map(|unit| format!(" in {}", unit.source.display())).unwrap_or_default()
 }
 

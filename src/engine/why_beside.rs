@@ -9,6 +9,8 @@ use super::errand::{Doing, Owner};
 use super::event::{Role, UnitId};
 use super::overlap::Which;
 use super::state::Phase;
+use super::transaction::Step;
+use super::why::source;
 
 impl Engine {
     /// What a request does beside the unit, and what it means for it.
@@ -68,6 +70,45 @@ impl Engine {
                 format!("the process before{pid} that it took over from has been {phase} for {since}")
             }
         });
+    }
+
+    /// What is wanting for a start.
+    pub(super) fn explain_deferred(&self, unit: UnitId, left: &str) -> String {
+        let wanting = self.notes.get(&unit).and_then(|notes| notes.wanting.as_ref());
+        let because = wanting.map(|error| format!(": {error}")).unwrap_or_default();
+        format!(
+            "{} cannot be started at the moment{because}; it is tried again{left}",
+            self.cell(unit).name()
+        )
+    }
+
+    /// What is not there.
+    pub(super) fn explain_skipped(&self, unit: UnitId) -> String {
+        let words = self.notes.get(&unit).and_then(|notes| notes.skipped.as_deref());
+        let what = words.unwrap_or("something is not there");
+        let cell = self.cell(unit);
+        format!(
+            "{} was skipped and counts as done: {what} (`skip-unless-exists`{})",
+            cell.name(),
+            source(cell)
+        )
+    }
+
+    /// A hook that failed, or the stop command, in the present run or at its end.
+    pub(super) fn explain_passed_over(&self, unit: UnitId, now: Moment, sentences: &mut Vec<String>) {
+        let passed_over = self.notes.get(&unit).and_then(|notes| notes.passed_over.as_ref());
+        if let Some((at, failure)) = passed_over {
+            let ago = Spoken(now.since(*at));
+            sentences.push(format!("{}, {ago} ago, and was passed over", self.words(failure)));
+        }
+    }
+
+    /// The units that a restart stops before it lets go of this one.
+    pub(super) fn holders_up(&self, unit: UnitId) -> Vec<UnitId> {
+        let holding = self.cell(unit).requests.iter().filter(|(_, step)| *step == Step::Stopping);
+        let transactions = holding.filter_map(|(id, _)| self.transactions.get(id));
+        let units = transactions.flat_map(|transaction| transaction.to_stop.iter().copied());
+        units.filter(|other| *other != unit && !self.cell(*other).standing.down).collect()
     }
 
     /// A test that failed since the unit was started: what holds every restart and reload back.

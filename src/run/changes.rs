@@ -3,7 +3,7 @@
 //! ```text
 //!   Method ──▶ Wish ──▶ Request ──▶ engine ──▶ Progress … Outcome ──▶ report ──▶ the client
 //!               └─ Plan(Method) ──▶ PlanReport                 ▲
-//!   Abandon, or the client goes away ──▶ Request::Abandon ─────┘
+//!   Abandon, the client goes away ──▶ Request::Abandon, Forget ┘
 //! ```
 
 use crate::control::error::MethodError;
@@ -134,7 +134,10 @@ impl Init {
             | Request::Reload { units, .. }
             | Request::Reset { units }
             | Request::Signal { units, .. } => units,
-            Request::Sync { .. } | Request::Abandon { .. } | Request::Shutdown(_) => &[],
+            Request::Sync { .. }
+            | Request::Abandon { .. }
+            | Request::Forget { .. }
+            | Request::Shutdown(_) => &[],
         };
         ids.iter().map(|id| self.engine.unit(*id).name().to_owned()).collect()
     }
@@ -178,7 +181,11 @@ impl Init {
         let (Cancelled::Gone(connection) | Cancelled::Abandoned(connection)) = cancelled;
         for request in self.requests.of(connection) {
             let id = self.requests.open(Pending::own());
-            self.events.push_back(Event::Requested { id, request: Request::Abandon { request } });
+            let request = match cancelled {
+                Cancelled::Gone(_) => Request::Forget { request },
+                Cancelled::Abandoned(_) => Request::Abandon { request },
+            };
+            self.events.push_back(Event::Requested { id, request });
         }
         if let Cancelled::Gone(connection) = cancelled {
             self.requests.forget(connection);

@@ -25,7 +25,11 @@ impl Init {
         };
         let heard = Heard { answer: &output.answer, aside: &output.aside };
         let verdict = judge(spec.as_deref().and_then(Unit::program), role, status, heard);
-        if let Verdict::Failed(complaint) = &verdict {
+        // It is tried again, and who asked is told what it said last.
+        let is_said = role != Role::ReloadVerify;
+        if let Verdict::Failed(complaint) = &verdict
+            && is_said
+        {
             let name = spec.as_ref().map(|spec: &Rc<Unit>| spec.name.to_string()).unwrap_or_default();
             self.say(&format!("{name}: {role} {complaint}"));
             for line in &complaint.output {

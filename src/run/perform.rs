@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::control::server::Server;
 use crate::control::wire::UnitEvent;
 use crate::engine::{
-    Effect, Event, Failure, Finding, NextRun, Outcome, Phase, Reason, Role, Scope, Trial, UnitId,
+    Effect, Event, Failure, Finding, NextRun, Note, Outcome, Phase, Reason, Role, Scope, Trial, UnitId,
 };
 use crate::model::spawn::Cause;
 use crate::model::unit::{Hook, Keep, Program, Readiness, ReloadBy};
@@ -62,6 +62,7 @@ impl Init {
             Effect::CleanUp { unit, next } => self.clean_up(unit, next),
             Effect::SignalEverybody { signal } => self.signal_everybody(signal),
             Effect::Reply { id, outcome } => self.answer(id, outcome),
+            Effect::Note { unit, note } => self.say_note(unit, &note),
             Effect::Changed { unit, from, to, failure } => self.tell(unit, from, to, failure),
             Effect::Exit { how, code, decided_by } => self.begin_farewell(how, code, decided_by),
         }
@@ -220,6 +221,15 @@ impl Init {
                     spec.name, directory.path
                 ));
             }
+        }
+    }
+
+    /// What a judged process has shown was said when it ended.
+    fn say_note(&mut self, unit: UnitId, note: &Note) {
+        if !matches!(note, Note::HookFailed(Failure::Judged { .. })) {
+            let name = |unit: UnitId| self.engine.unit(unit).name().to_string();
+            let line = format!("{} {}", name(unit), note.describe(&name));
+            self.say(&line);
         }
     }
 

@@ -40,6 +40,7 @@ pub fn report(engine: &Engine, outcome: &Outcome, pending: &Pending) -> Report {
             let message = format!("{}: {}", name(*unit), at_fault(engine, *unit, failure));
             Report { undone: undone.clone(), ..blamed(engine, *unit, failure, plain("aborted", message)) }
         }
+        Outcome::Forgotten => plain("done", "it goes on, and nobody waits for it".to_owned()),
         Outcome::Abandoned { undone } => {
             let message = "given up before anything was stopped".to_owned();
             Report { undone: undone.clone(), ..plain("abandoned", message) }
@@ -70,6 +71,7 @@ pub fn output_of(outcome: &Outcome) -> Option<UnitId> {
         | Outcome::Failed { .. }
         | Outcome::Aborted { .. }
         | Outcome::Abandoned { .. }
+        | Outcome::Forgotten
         | Outcome::Replaced { .. }
         | Outcome::ShuttingDown => None,
     }
@@ -97,7 +99,10 @@ fn subject(refusal: &Refusal) -> Option<UnitId> {
         | Refusal::NotUp { unit }
         | Refusal::Busy { unit, .. }
         | Refusal::NoProcess { unit } => Some(*unit),
-        Refusal::ConfigTest { .. } | Refusal::SyncRunning | Refusal::ShuttingDown => None,
+        Refusal::ConfigTest { .. }
+        | Refusal::SyncRunning
+        | Refusal::TooMany { .. }
+        | Refusal::ShuttingDown => None,
     }
 }
 
@@ -210,6 +215,7 @@ fn command_line(unit: Option<&Unit>, failure: &Failure) -> Option<String> {
 pub fn words_of(failure: &Failure) -> &[String] {
     match failure {
         Failure::Judged { complaint, .. } => &complaint.output,
+        Failure::TimedOut { output, .. } => output,
         Failure::RestartLimit { last, .. } | Failure::Successor(last) => words_of(last),
         _ => &[],
     }

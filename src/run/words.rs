@@ -7,8 +7,9 @@ use crate::model::time::Spoken;
 
 /// Is what a unit enters one of the small steps that only `events` shows?
 pub fn is_small_step(to: Phase) -> bool {
-    use Phase::{CleaningUp, PostStarting, Preparing, Starting, Stopping, Waiting};
-    matches!(to, Waiting | Preparing | Starting | PostStarting | Stopping | CleaningUp)
+    use Phase::{CleaningUp, Killing, PostStarting, Preparing, Starting, Stopping, Waiting};
+    // That it was killed, and why, is a note.
+    matches!(to, Waiting | Preparing | Starting | PostStarting | Stopping | Killing | CleaningUp)
 }
 
 /// The line for a change; `None` for the small steps that only `events` shows. `next` is how long the state lasts.
@@ -33,7 +34,6 @@ pub fn change(
         (_, Phase::Deferred) => {
             Some(format!("{name}: {reason}; trying again until it can{}", wait(", next")))
         }
-        (_, Phase::Killing) => Some(format!("{name} did not stop in time and is killed")),
         (Phase::Waiting | Phase::Backoff | Phase::Failed | Phase::Done | Phase::Skipped, Phase::Stopped) => {
             None
         }
@@ -46,6 +46,7 @@ pub fn change(
             | Phase::Starting
             | Phase::PostStarting
             | Phase::Stopping
+            | Phase::Killing
             | Phase::CleaningUp,
         ) => None,
     }
@@ -102,7 +103,6 @@ mod tests {
             "web failed: exited with code 1; it will be started again in 300 ms"
         );
         assert_eq!(line(Phase::CleaningUp, Phase::Failed).unwrap(), "web failed: exited with code 1");
-        assert_eq!(line(Phase::Stopping, Phase::Killing).unwrap(), "web did not stop in time and is killed");
         assert_eq!(line(Phase::CleaningUp, Phase::Stopped).unwrap(), "web has stopped");
         assert_eq!(
             line(Phase::Preparing, Phase::Deferred).unwrap(),

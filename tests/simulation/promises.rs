@@ -94,7 +94,7 @@ impl Asked {
             | Request::Reload { units, .. }
             | Request::Reset { units }
             | Request::Signal { units, .. } => units,
-            Request::Sync { .. } | Request::Abandon { .. } | Request::Shutdown(_) => &[],
+            _ => &[],
         }
     }
 }
@@ -124,7 +124,7 @@ impl Laws {
                     self.books[unit].reason = is_fresh.then_some(Reason::Start);
                 }
             }
-            Request::Abandon { request } => {
+            Request::Abandon { request } | Request::Forget { request } => {
                 if let Some(asked) = self.requests.get_mut(&request).filter(|asked| asked.answered == 0) {
                     asked.is_abandoned = true;
                     asked.is_given_up = asked.touched.is_none();
@@ -406,7 +406,7 @@ impl Laws {
                     None => Ok(()),
                 }
             }
-            Request::Abandon { .. } | Request::Shutdown(_) => Ok(()),
+            Request::Abandon { .. } | Request::Forget { .. } | Request::Shutdown(_) => Ok(()),
         }
     }
 

@@ -82,6 +82,7 @@ fn anything(chance: &mut Chance, all: &[UnitId], files: &Files, latest: u64) -> 
 /// The one before it mostly, else any: also one that was answered, or never made.
 fn abandon(chance: &mut Chance, latest: u64) -> Request {
     match chance.percent(70) {
+        true if latest.is_multiple_of(3) => Request::Forget { request: RequestId(latest) },
         true => Request::Abandon { request: RequestId(latest) },
         false => Request::Abandon { request: RequestId(chance.below(16)) },
     }

@@ -63,12 +63,8 @@ fn a_process_that_outlives_kill_is_told_of_and_never_started_twice() {
         stage.passes(5000),
         ["reply 2 failed: a it was sent SIGKILL and has not ended; the kernel holds it"]
     );
-    assert_eq!(stage.start("a"), [""; 0]);
     let orders = stage.ends("a", Role::Main, ExitStatus::killed(Signal::KILL));
-    assert_eq!(
-        orders,
-        ["clear a SIGTERM", "clean-up a Follows", "inspect a", "spawn a main", "reply 3 done"]
-    );
+    assert_eq!(orders, ["clear a SIGTERM", "clean-up a Follows", "inspect a", "spawn a main"]);
 }
 
 #[test]
@@ -218,4 +214,58 @@ fn an_essential_unit_that_never_ran_ends_with_1() {
     ran.spawn_failed("main", Role::Main, libc::ENOENT);
     ran.feed(Event::NobodyLeft);
     assert!(ran.orders().contains(&"exit Exit 1 by main".to_owned()));
+}
+
+#[test]
+fn that_a_unit_was_killed_is_told_with_the_time_that_it_had() {
+    let mut stage = stage(vec![service("a").stop_steps(&[Signal::TERM]), service("b").stop_steps(&[])]);
+    stage.start("a b");
+    stage.stop("a b");
+    assert_eq!(stage.passes(1000), ["SIGKILL a group"]);
+    assert_eq!(stage.noted(), ["a did not stop in 1 s: killed"], "b was not asked first");
+}
+
+#[test]
+fn who_is_still_there_when_a_shutdown_kills_everybody_is_named() {
+    let mut stage = stage(vec![service("a").kill(Kill::Never)]);
+    stage.start("a");
+    stage.shutdown();
+    stage.passes(18_000);
+    assert_eq!(stage.noted(), ["a did not stop in 18 s: killed"]);
+}
+
+#[test]
+fn a_stop_command_that_fails_is_told_and_the_signals_follow_at_once() {
+    let mut stage = stage(vec![service("a").stop_command(), service("b").stop_command()]);
+    stage.start("a b");
+    stage.stop("a");
+    assert_eq!(stage.ends("a", Role::StopCommand, ExitStatus::exited(69)), ["SIGTERM a"]);
+    assert_eq!(stage.noted(), ["a the stop command exited with code 69; passed over"]);
+    stage.stop("b");
+    assert_eq!(stage.passes(5000), ["SIGKILL b group"]);
+    assert_eq!(stage.noted(), ["b the stop command did not end within 5 s; passed over"]);
+}
+
+#[test]
+fn a_stop_command_that_cannot_be_started_is_told_and_the_signals_follow_at_once() {
+    let mut stage = stage(vec![service("a").stop_command()]);
+    stage.start("a");
+    stage.spawns = Answer::Never;
+    stage.stop("a");
+    assert_eq!(stage.spawn_failed("a", Role::StopCommand, libc::EAGAIN), ["SIGTERM a"]);
+    assert_eq!(stage.noted().len(), 1);
+}
+
+#[test]
+fn a_post_stop_hook_that_fails_is_told_and_kept_until_the_next_start() {
+    let mut stage = stage(vec![service("a").post_stop()]);
+    stage.start("a");
+    stage.stop("a");
+    stage.dies("a");
+    stage.fails_as("a", Role::PostStop(0));
+    assert_eq!(stage.noted(), ["a post-stop hook 1 exited with code 1; passed over"]);
+    stage.now = stage.now + Duration::from_secs(60);
+    assert_eq!(stage.why("a")[1], "post-stop hook 1 exited with code 1, 1 min ago, and was passed over");
+    stage.start("a");
+    assert_eq!(stage.why("a").len(), 1);
 }

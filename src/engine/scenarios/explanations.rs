@@ -90,3 +90,28 @@ fn what_is_to_stop_says_for_whom_it_waits() {
     stage.cascade("db");
     assert_eq!(stage.why("db")[1], "db is to stop, after web");
 }
+
+#[test]
+fn a_start_that_waits_for_what_ran_out_names_it() {
+    let mut stage = stage(vec![service("a")]);
+    stage.spawns = Answer::Never;
+    stage.start("a");
+    stage.spawn_failed("a", Role::Main, libc::EAGAIN);
+    let said = stage.why("a");
+    assert!(said[0].starts_with("a cannot be started at the moment: cannot create a process"), "{said:?}");
+    assert!(said[0].ends_with("; it is tried again in 50 ms"), "{said:?}");
+}
+
+#[test]
+fn a_skipped_unit_names_what_is_not_there() {
+    let mut stage = stage(vec![service("a")]);
+    stage.inspections = Answer::Never;
+    stage.start("a");
+    stage.found("a", Finding::Skip("'/dev/kvm' does not exist".into()));
+    assert_eq!(
+        stage.why("a"),
+        [
+            "a was skipped and counts as done: '/dev/kvm' does not exist (`skip-unless-exists` in /units/a.toml)"
+        ]
+    );
+}

@@ -199,3 +199,31 @@ fn why_names_the_hook_and_its_time() {
         "a restart that was asked for has begun with b and other units, and has not touched them"
     );
 }
+
+#[test]
+fn a_hook_that_repeats_fails_when_its_first_run_does_and_not_when_a_later_one_does() {
+    let mut stage = Stage::up(vec![service("a").pre_stop_until("flush")], "a");
+    stage.stop("a");
+    let first = stage.fails_as("a", Role::PreStop(0));
+    assert_eq!(first, ["spawn a undo0"], "it never worked");
+    stage.passes_as("a", Role::Undo(0));
+    stage.stop("a");
+    stage.prints("a", 0, 480.0);
+    assert_eq!(stage.passes(1000), ["spawn a pre-stop0"]);
+    assert_eq!(stage.fails_as("a", Role::PreStop(0)), [""; 0]);
+    assert_eq!(stage.passes(1000), ["spawn a pre-stop0"]);
+    assert_eq!(stage.passes_as("a", Role::PreStop(0)), ["SIGTERM a"]);
+}
+
+#[test]
+fn a_hook_whose_time_is_over_is_told_with_what_it_said_last() {
+    let on = |h: &mut crate::model::unit::PreStop| h.on_failure = OnPreStopFailure::Continue;
+    let mut stage = Stage::up(vec![service("a").pre_stop_as("x", on)], "a");
+    stage.stop("a");
+    stage.passes(10_000);
+    stage.complains("a", Role::PreStop(0), &["still 300 clients"]);
+    stage.dies("a");
+    let view = stage.engine.unit(stage.id("a"));
+    let Some((_, Failure::TimedOut { output, .. })) = view.passed_over() else { panic!("nothing is kept") };
+    assert_eq!(output, &["still 300 clients"]);
+}

@@ -20,6 +20,7 @@ mod roll;
 mod shutdown;
 mod sync;
 mod sync_beside;
+mod unkillable;
 mod up;
 
 use std::collections::BTreeMap;
@@ -27,9 +28,9 @@ use std::time::Duration;
 
 use crate::engine::fixture::{self, Draft};
 use crate::engine::{
-    Cause, Complaint, Definitions, Dependents, Effect, Engine, Event, Finding, Gate, HookNews, Options,
-    Outcome, Phase, Progress, Purpose, Refusal, Request, RequestId, RestartHow, Role, Scope, Shutdown, Trial,
-    UnitId, Verdict,
+    Cause, Complaint, Definitions, Dependents, Effect, Engine, Event, Failure, Finding, Gate, HookNews,
+    Options, Outcome, Phase, Progress, Purpose, Refusal, Request, RequestId, RestartHow, Role, Scope,
+    Shutdown, Trial, UnitId, Verdict,
 };
 use crate::model::spawn;
 use crate::model::unit::Entry;
@@ -56,6 +57,8 @@ pub(super) struct Stage {
     log: Vec<String>,
     /// What was told of the progress of requests.
     told: Vec<String>,
+    /// What was noted of units.
+    noted: Vec<String>,
 }
 
 pub(super) fn stage(drafts: Vec<Draft>) -> Stage {
@@ -71,6 +74,7 @@ pub(super) fn stage(drafts: Vec<Draft>) -> Stage {
         next_request: 0,
         log: Vec::new(),
         told: Vec::new(),
+        noted: Vec::new(),
     }
 }
 
@@ -132,6 +136,10 @@ impl Stage {
         if let Effect::Exchanged { unit, with } = effect {
             self.exchange(unit, with);
         }
+        if let Effect::Note { unit, note } = &effect {
+            let name = |unit: UnitId| self.engine.unit(unit).name().to_owned();
+            self.noted.push(format!("{} {}", name(*unit), note.describe(&name)));
+        }
         self.log.extend(self.words(&effect));
         match effect {
             Effect::Inspect { unit, spec, purpose } if self.inspections == Answer::Promptly => {
@@ -169,7 +177,7 @@ impl Stage {
         let prime = |unit: &UnitId| if self.engine.stands_for(*unit) == *unit { "" } else { "'" };
         let name = |unit: &UnitId| format!("{}{}", self.engine.unit(*unit).name(), prime(unit));
         Some(match effect {
-            Effect::Changed { .. } | Effect::Progress { .. } => return None,
+            Effect::Changed { .. } | Effect::Progress { .. } | Effect::Note { .. } => return None,
             Effect::Inspect { spec, purpose: Purpose::Start, .. } => format!("inspect {}", spec.name),
             Effect::Inspect { unit, spec, purpose: Purpose::Trial } => {
                 format!("inspect {}{} for trial", spec.name, prime(unit))
@@ -217,6 +225,7 @@ impl Stage {
             Outcome::Aborted { unit, failure, undone } => {
                 format!("aborted: {} {}; undone {}", name(*unit), failure.describe(&name), undone.join(","))
             }
+            Outcome::Forgotten => "forgotten".into(),
             Outcome::Abandoned { undone } => format!("abandoned; undone {}", undone.join(",")),
             Outcome::RollStopped { done, left, because } => {
                 format!("roll stopped {} {}: {}", done.len(), left.len(), self.outcome(because))
@@ -374,12 +383,21 @@ impl Stage {
         std::mem::take(&mut self.told)
     }
 
+    /// What was noted of units since this was last asked.
+    pub(super) fn noted(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.noted)
+    }
+
     pub(super) fn reload(&mut self, names: &str) -> Vec<String> {
         self.request(Request::Reload { units: self.ids(names), gate: Gate::Enforced })
     }
 
     pub(super) fn abandon(&mut self, request: u64) -> Vec<String> {
         self.request(Request::Abandon { request: RequestId(request) })
+    }
+
+    pub(super) fn forget(&mut self, request: u64) -> Vec<String> {
+        self.request(Request::Forget { request: RequestId(request) })
     }
 
     /// The main process exits with this code.

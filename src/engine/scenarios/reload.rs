@@ -112,6 +112,7 @@ fn a_reload_that_was_begun_cannot_be_abandoned_and_a_stop_waits_for_it() {
 }
 
 #[test]
+
 fn a_unit_that_ends_while_another_one_is_still_at_its_reload_has_not_been_reloaded() {
     let mut stage = Stage::up(vec![service("a").reload(), service("b").reload()], "a b");
     stage.reload("a b");
@@ -122,4 +123,24 @@ fn a_unit_that_ends_while_another_one_is_still_at_its_reload_has_not_been_reload
     stage.feed(Event::Probed { unit, result: Ok(()) });
     let orders = stage.orders();
     assert!(orders.iter().any(|order| order.starts_with("reply 2 failed: a")), "{orders:?}");
+}
+
+#[test]
+fn a_verification_that_fails_is_tried_again_and_then_is_what_failed() {
+    let unit = || service("a").reload_as(|r| r.verify = Some(command("verify")));
+    let mut stage = Stage::up(vec![unit()], "a");
+    stage.reload("a");
+    stage.passes(500);
+    assert_eq!(probed(&mut stage, Ok(())), ["spawn a reload-verify"]);
+    assert_eq!(stage.fails_as("a", Role::ReloadVerify), [""; 0]);
+    assert_eq!(stage.passes(1000), ["probe a"]);
+    assert_eq!(probed(&mut stage, Ok(())), ["spawn a reload-verify"]);
+    assert_eq!(stage.passes_as("a", Role::ReloadVerify), ["reply 2 done"]);
+    stage.reload("a");
+    stage.passes(500);
+    probed(&mut stage, Ok(()));
+    stage.passes(4_000);
+    stage.fails_as("a", Role::ReloadVerify);
+    let words = "reply 3 failed: a the verification of the reload exited with code 1";
+    assert_eq!(stage.passes(500), [words]);
 }

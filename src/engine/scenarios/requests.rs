@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::fixture::{broken, entries, service, task};
+use crate::model::unit::Kill;
 
 #[test]
 fn a_restart_takes_the_dependents_down_and_brings_all_up_again() {
@@ -149,4 +150,33 @@ fn an_id_that_no_unit_has_breaks_nothing() {
         stage.request(Request::Start { units: vec![nobody] }),
         ["reply 1 refused: the unit file of a unit that does not exist has an error: there is no such unit"]
     );
+}
+
+#[test]
+fn no_more_requests_are_taken_than_there_is_room_for_and_those_that_nobody_hears_make_room() {
+    let mut stage = stage(vec![service("a").notify(), service("b").kill(Kill::Never)]);
+    stage.start("b");
+    stage.start("a");
+    for _ in 1..256 {
+        assert_eq!(stage.start("a"), [""; 0]);
+    }
+    let full = "refused: 256 requests are on their way; try again when some of them are answered";
+    assert_eq!(stage.start("a"), [format!("reply 258 {full}")]);
+    assert_eq!(stage.stop("b"), [format!("reply 259 {full}")]);
+    assert_eq!(stage.forget(2), ["reply 2 forgotten", "reply 260 done"]);
+    assert_eq!(stage.phase("a"), Phase::Starting, "what was wished goes on");
+    assert_eq!(stage.stop("b"), ["SIGTERM b"]);
+    assert_eq!(stage.forget(261), ["reply 261 forgotten", "reply 262 done"]);
+    stage.dies("b");
+    assert_eq!(stage.phase("b"), Phase::Stopped);
+    assert_eq!(stage.ready("a").len(), 255);
+}
+
+#[test]
+fn a_restart_that_nobody_hears_of_goes_on_to_its_end() {
+    let mut stage = stage(vec![service("a")]);
+    stage.start("a");
+    stage.restart("a");
+    assert_eq!(stage.forget(2), ["reply 3 done"]);
+    assert_eq!(stage.dies("a").last().map(String::as_str), Some("reply 2 done"));
 }
