@@ -3,7 +3,7 @@
 //! Rust ends a program whose allocation fails. A client may end so, after some seconds; an init waits until there
 //! is memory again: its services run on meanwhile, and the kernel kills somebody long before it comes back with nothing.
 //!
-//! What is small comes from [`pieces`](super::pieces), the rest from the C library.
+//! What is small comes from `pieces`, the rest from the C library.
 //!
 //! See [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html), ENOMEM.
 
