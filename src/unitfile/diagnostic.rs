@@ -182,7 +182,7 @@ impl Sources {
 }
 
 /// A place that outlives the text: used for what can only be seen once all units are known.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Spot {
     /// The file.
     pub file: Rc<Path>,

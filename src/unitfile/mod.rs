@@ -11,6 +11,7 @@
 //! never stand in memory as text. What turns out wrong only later is shown by asking for its file again.
 
 pub mod command;
+mod cycles;
 pub mod diagnostic;
 pub mod document;
 pub mod kind;

@@ -5,12 +5,13 @@
 //!   a needs b needs c after a              a cycle, shown whole; each of its units is broken
 //! ```
 //!
-//! The walk for cycles keeps its own stack: a chain of 100,000 units must not use up PID 1's.
+//! A wrong word in a template is said once, however many instances have it from there.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::command::later_ones;
+use super::cycles::{Edge, Step, find_cycles};
 use super::diagnostic::{Diagnostic, Level, Spot, nearest};
 use super::pool::Pool;
 use super::set::{Content, Slot, Start, late};
@@ -18,9 +19,6 @@ use super::unit::{Dependency, Relation};
 use super::{Files, Loaded};
 use crate::model::UnitName;
 use crate::model::unit::Entry;
-
-/// More cycles than this are one mistake made in a template, or malice.
-const MOST_CYCLES: usize = 100;
 
 /// Looking for the nearest of all names costs their number; after this many wrong names it is not done any more.
 const MOST_HINTS: usize = 50;
@@ -91,14 +89,6 @@ pub fn sort(diagnostics: &mut [Diagnostic]) {
     diagnostics.sort_by(|a, b| (&a.file, place(a)).cmp(&(&b.file, place(b))));
 }
 
-/// One unit waits for another, or (`Conflicts`) is never up with it.
-#[derive(Clone, Debug)]
-struct Edge {
-    to: usize,
-    relation: Relation,
-    spot: Spot,
-}
-
 struct Resolver<'a> {
     names: &'a [UnitName],
     index: HashMap<&'a str, usize>,
@@ -107,6 +97,8 @@ struct Resolver<'a> {
     templates: HashMap<&'a str, Option<&'a str>>,
     files: &'a mut dyn Files,
     diagnostics: Vec<Diagnostic>,
+    /// What was said of a place already, by its words, and in one line.
+    said: HashMap<(Spot, String), String>,
     hints: usize,
 }
 
@@ -128,6 +120,7 @@ impl<'a> Resolver<'a> {
             templates: templates.into_iter().map(|template| (template.prefix, template.broken)).collect(),
             files,
             diagnostics,
+            said: HashMap::new(),
             hints: 0,
         }
     }
@@ -145,9 +138,8 @@ impl<'a> Resolver<'a> {
                     continue;
                 }
                 Err(Wrong::New(message, help)) => {
-                    let diagnostic = late(self.files, spot, Level::Error, message, help);
-                    first_error.get_or_insert_with(|| diagnostic.in_one_line());
-                    self.diagnostics.push(diagnostic);
+                    let words = self.say(spot, message, help);
+                    first_error.get_or_insert(words);
                     continue;
                 }
             };
@@ -168,9 +160,8 @@ impl<'a> Resolver<'a> {
                 found.iter().find(|(_, edge)| edge.to == *other && edge.relation == Relation::Conflicts);
             if let (true, Some((_, edge)), Some(name)) = (both, spot, self.names.get(*other)) {
                 let message = format!("it {} '{name}' and can never be up with it", relation.as_str());
-                let diagnostic = late(self.files, &edge.spot, Level::Error, message, None);
-                first_error.get_or_insert_with(|| diagnostic.in_one_line());
-                self.diagnostics.push(diagnostic);
+                let words = self.say(&edge.spot, message, None);
+                first_error.get_or_insert(words);
             }
         }
         first_error.map_or(Ok(found), Err)
@@ -224,31 +215,39 @@ impl<'a> Resolver<'a> {
 
     /// Finds cycles and breaks the units on them.
     fn cycles(&mut self, slots: &mut [Slot], edges: &[Vec<Edge>]) {
-        let cycles = find_cycles(edges);
-        for (number, cycle) in cycles.iter().enumerate() {
-            let message = format!("a cycle: {}", self.path_words(cycle, edges));
-            let words = match cycle.first().and_then(|step| edges.get(step.unit)?.get(step.edge)) {
-                Some(edge) if number < MOST_CYCLES => {
-                    let diagnostic = late(self.files, &edge.spot, Level::Error, message, None);
-                    let words = clipped(diagnostic.in_one_line());
-                    self.diagnostics.push(diagnostic);
-                    words
-                }
-                Some(edge) if number == MOST_CYCLES => {
-                    let message = format!("and {} more cycles", cycles.len() - MOST_CYCLES);
-                    self.diagnostics.push(Diagnostic::of_file(edge.spot.file.clone(), message));
-                    "it is part of a cycle".to_owned()
-                }
-                _ => "it is part of a cycle".to_owned(),
-            };
-            for Step { unit, .. } in cycle {
-                if let Some(slot) =
-                    slots.get_mut(*unit).filter(|slot| matches!(slot.content, Content::Draft(_)))
-                {
-                    slot.content = Content::Broken(words.clone());
-                }
+        let found = find_cycles(edges);
+        let mut words_of: HashMap<usize, String> = HashMap::new();
+        for way in &found.ways {
+            let message = format!("a cycle: {}", self.path_words(way, edges));
+            let Some(step) = way.first() else { continue };
+            let Some(edge) = edges.get(step.unit).and_then(|edges| edges.get(step.edge)) else { continue };
+            let words = clipped(self.say(&edge.spot, message, None));
+            if let Some(circle) = found.circle_of.get(step.unit).copied().flatten() {
+                words_of.entry(circle).or_insert(words);
+            }
+            if found.more > 0 && std::ptr::eq(way, found.ways.last().unwrap_or(way)) {
+                let message = format!("and {} more cycles", found.more);
+                self.diagnostics.push(Diagnostic::of_file(edge.spot.file.clone(), message));
             }
         }
+        for (slot, circle) in slots.iter_mut().zip(&found.circle_of) {
+            if let (Some(circle), Content::Draft(_)) = (circle, &slot.content) {
+                let words = words_of.get(circle).map_or("it is part of a cycle", String::as_str);
+                slot.content = Content::Broken(words.to_owned());
+            }
+        }
+    }
+
+    /// Says an error at its place, once, and answers it in one line.
+    fn say(&mut self, spot: &Spot, message: String, help: Option<String>) -> String {
+        if let Some(words) = self.said.get(&(spot.clone(), message.clone())) {
+            return words.clone();
+        }
+        let diagnostic = late(self.files, spot, Level::Error, message.clone(), help);
+        let words = diagnostic.in_one_line();
+        self.diagnostics.push(diagnostic);
+        self.said.insert((spot.clone(), message), words.clone());
+        words
     }
 
     /// `a needs b after a`.
@@ -287,10 +286,7 @@ impl<'a> Resolver<'a> {
                 }
                 // The template's own error is shown already.
                 Err(Wrong::Said(_)) => {}
-                Err(Wrong::New(message, help)) => {
-                    let diagnostic = late(self.files, spot, Level::Error, message, help);
-                    self.diagnostics.push(diagnostic);
-                }
+                Err(Wrong::New(message, help)) => drop(self.say(spot, message, help)),
             }
         }
         list
@@ -312,68 +308,6 @@ fn clipped(mut words: String) -> String {
         words.push('…');
     }
     words
-}
-
-/// One step on a cycle: a unit, and which of its edges is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Step {
-    unit: usize,
-    edge: usize,
-}
-
-/// Walks the graph depth first and answers, for each edge that leads back to where the walk came from, the way
-/// round. Every cycle holds such an edge. Costs the size of the graph and of the answer.
-fn find_cycles(edges: &[Vec<Edge>]) -> Vec<Vec<Step>> {
-    let mut entered: Vec<Option<usize>> = vec![None; edges.len()];
-    let mut left = vec![false; edges.len()];
-    let mut cycles = Vec::new();
-    let mut path: Vec<Step> = Vec::new();
-    for root in 0..edges.len() {
-        if entered.get(root).is_some_and(Option::is_none) {
-            path.push(Step { unit: root, edge: 0 });
-        }
-        while let Some(step) = path.last().copied() {
-            if let Some(place) = entered.get_mut(step.unit).filter(|place| place.is_none()) {
-                *place = Some(path.len() - 1);
-            }
-            let Some(edge) = edges.get(step.unit).and_then(|edges| edges.get(step.edge)) else {
-                left.get_mut(step.unit).into_iter().for_each(|left| *left = true);
-                path.pop();
-                path.last_mut().into_iter().for_each(|step| step.edge += 1);
-                continue;
-            };
-            let seen = entered.get(edge.to).copied().flatten();
-            match (seen, left.get(edge.to)) {
-                _ if edge.relation == Relation::Conflicts => {}
-                (None, _) => {
-                    path.push(Step { unit: edge.to, edge: 0 });
-                    continue;
-                }
-                (Some(_), Some(true)) => {}
-                // Two lists may name the same unit; one of them is enough to show the cycle.
-                (Some(_), _) if is_repeated(edges, step) => {}
-                (Some(place), _) => cycles.push(in_order(path.get(place..).unwrap_or_default())),
-            }
-            path.last_mut().into_iter().for_each(|step| step.edge += 1);
-        }
-    }
-    cycles
-}
-
-/// Does an earlier edge of the same unit lead to the same place?
-fn is_repeated(edges: &[Vec<Edge>], step: Step) -> bool {
-    let Some(list) = edges.get(step.unit) else { return false };
-    let to = list.get(step.edge).map(|edge| edge.to);
-    let earlier = list.get(..step.edge).unwrap_or_default().iter();
-    earlier.filter(|edge| edge.relation != Relation::Conflicts).any(|edge| Some(edge.to) == to)
-}
-
-/// A cycle, told from its first unit by name.
-fn in_order(steps: &[Step]) -> Vec<Step> {
-    let first = steps.iter().enumerate().min_by_key(|(_, step)| step.unit).map_or(0, |(place, _)| place);
-    let mut cycle = steps.to_vec();
-    cycle.rotate_left(first);
-    cycle
 }
 
 /// Writes the names of the dependencies into the units.

@@ -76,6 +76,21 @@ fn every_cycle_is_reported_once() {
 }
 
 #[test]
+fn a_wrong_word_in_a_template_is_one_error_and_breaks_every_instance() {
+    for (line, words) in [
+        ("needs = [\"nope\"]", "v@.toml:1:10: there is no unit 'nope'"),
+        ("after = [\"v@*\"]", "v@.toml:1:10: a cycle: v@1 after v@10 after v@1"),
+    ] {
+        let loaded = load(&[("v@.toml", &format!("{line}\n[instances]\ncount = 300"))]);
+        assert_eq!(said(&loaded), [words]);
+        assert_eq!(loaded.entries.len(), 300);
+        let is_broken =
+            |entry: &Entry| matches!(entry, Entry::Broken { words: own, .. } if own.as_str() == words);
+        assert!(loaded.entries.iter().all(is_broken), "{:?}", loaded.entries.first());
+    }
+}
+
+#[test]
 fn a_chain_of_a_hundred_thousand_units_needs_no_deep_stack() {
     let mut files: Vec<(String, String)> =
         (0..20_000).map(|n| (format!("u{n}.toml"), format!("needs = [\"u{}\"]", n + 1))).collect();
