@@ -1,0 +1,73 @@
+//! Ends: in order, in time, by keys, and by the loss of power.
+
+use crate::kernel::Kernel;
+use crate::machine::{Plan, Root};
+use crate::vm::End;
+
+#[test]
+fn services_stop_in_reverse_and_what_they_write_is_kept() {
+    let says = |name: &str| {
+        format!(
+            "trap \"echo {name} >> /var/order; exit 0\" TERM; touch /run/{name}; while :; do sleep 0.1; done"
+        )
+    };
+    let ready = |name: &str| format!("[ready]\nfile = \"/run/{name}\"\n");
+    let mut vm = Plan::new(Kernel::Uml)
+        .root(Root::Ext4)
+        .shell("store", &says("store"), &ready("store"))
+        .shell("app", &says("app"), &format!("needs = [\"store\"]---{}", ready("app")))
+        .shell("web", &says("web"), &format!("needs = [\"app\"]---{}", ready("web")))
+        .up();
+    vm.await_state("web", "ready");
+    vm.send("sexton poweroff");
+    assert_eq!(vm.end(), End::PowerOff);
+    let mut vm = vm.again().up();
+    assert_eq!(vm.run("cat /var/order").ok().trim(), "web\napp\nstore");
+}
+
+#[test]
+fn a_service_that_refuses_to_die_is_killed_and_the_machine_ends() {
+    let mut vm = Plan::new(Kernel::Uml)
+        .shell(
+            "deaf",
+            "trap \"\" TERM; touch /run/deaf; while :; do sleep 1; done",
+            "[ready]\nfile = \"/run/deaf\"\n",
+        )
+        .settings("[shutdown]\ntimeout = \"2s\"\n")
+        .up();
+    vm.await_state("deaf", "ready");
+    vm.send("sexton reboot");
+    assert_eq!(vm.end(), End::Reboot);
+}
+
+#[test]
+fn ctrl_alt_del_reboots_in_order() {
+    let mut vm = Plan::new(Kernel::Cloud)
+        .shell(
+            "web",
+            "trap \"echo web ends >/dev/console; exit 0\" TERM; touch /run/web; while :; do sleep 0.1; done",
+            "[ready]\nfile = \"/run/web\"\n",
+        )
+        .up();
+    vm.await_state("web", "ready");
+    vm.monitor("sendkey ctrl-alt-delete");
+    assert_eq!(vm.end(), End::Reboot);
+    assert!(vm.console().contains("web ends"));
+}
+
+#[test]
+fn after_a_loss_of_power_in_the_middle_of_work_what_was_synced_is_there_and_services_run() {
+    let work = "n=0; while :; do n=$((n + 1)); echo $n > /var/n.new; mv /var/n.new /var/n; echo line $n >> /var/log; done";
+    let mut vm = Plan::new(Kernel::Cloud).root(Root::Ext4).shell("work", work, "").up();
+    vm.await_state("work", "ready");
+    let before: u64 = vm.run("sync; cat /var/n; sync").ok().trim().parse().unwrap_or(0);
+    assert!(before > 0, "it was at work");
+    vm.cut();
+    let mut vm = vm.again().up();
+    vm.await_state("work", "ready");
+    vm.await_state("agent", "ready");
+    let lines: u64 = vm.run("wc -l < /var/log").ok().trim().parse().unwrap_or(0);
+    assert!(lines >= before, "{lines} lines after {before} were synced");
+    vm.send("sexton poweroff");
+    assert_eq!(vm.end(), End::PowerOff);
+}
