@@ -166,6 +166,14 @@ Example:
     #[command(after_help = "\
 With --json, one object a line. Times are in UTC.")]
     Events(OptionalUnits),
+    /// Draw the boot: what each unit waited for, and what the whole of it waited for
+    #[command(after_help = "\
+The picture is SVG, for any browser. On a terminal, or with --text, it is drawn with characters.
+
+Examples:
+  sexton chart > boot.svg
+  sexton chart --text")]
+    Chart(ChartArgs),
     /// Start units, and what they need before them; wait until they are ready
     #[command(after_help = "\
 On failure this prints the reason and the last lines of the unit's output, and exits with 1.
@@ -319,6 +327,14 @@ pub struct CompletionsArgs {
     /// Which shell
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
+}
+
+/// `sexton chart`.
+#[derive(Debug, Args)]
+pub struct ChartArgs {
+    /// Draw with characters
+    #[arg(long)]
+    pub text: bool,
 }
 
 /// `sexton demo-init`.

@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::control::client::{CallError, Client, Heard};
 use crate::control::method::{Method, ShutdownKind};
 use crate::control::wire::{
-    Explanation, Health, ManagerStatus, PlanReport, Progress, Report, UnitDetails, UnitEvent, UnitStatus,
-    Units,
+    BootChart, Explanation, Health, ManagerStatus, PlanReport, Progress, Report, UnitDetails, UnitEvent,
+    UnitStatus, Units,
 };
 use crate::model::Signal;
 use crate::run::directory::{CONTROL_SOCKET, own_run_directory};
@@ -125,6 +125,16 @@ impl<'a, 'b> Talk<'a, 'b> {
             self.show(&health, render::health);
         }
         Ok(if is_well { Exit::Done } else { Exit::Failed })
+    }
+
+    /// `sexton chart`: a picture is for a file or another program, a terminal gets characters.
+    pub(super) fn chart(&mut self, is_text: bool) -> Result<Exit, Trouble> {
+        let chart: BootChart = self.client.call(&Method::Chart)?;
+        let is_text = is_text || self.screen.style.width.is_some();
+        self.show(&chart, |style, chart| {
+            if is_text { render::chart::text(style, chart) } else { render::chart::svg(chart) }
+        });
+        Ok(Exit::Done)
     }
 
     /// `sexton events`: until sexton ends, or nobody reads them any more.

@@ -10,7 +10,8 @@
 use std::ffi::OsString;
 
 /// The commands of sexton, as the parser knows them; building that costs more than a container's start.
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 29] = [
+    "chart",
     "check",
     "completions",
     "demo",

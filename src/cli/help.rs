@@ -6,7 +6,7 @@ use super::args::declaration;
 /// The commands as `--help` lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Supervise", &["up", "init", "check", "demo"]),
-    ("Look", &["status", "list", "tree", "why", "show", "logs", "events", "plan", "health"]),
+    ("Look", &["status", "list", "tree", "why", "show", "logs", "events", "chart", "plan", "health"]),
     ("Change", &["start", "stop", "restart", "reload", "sync", "scale", "signal", "reset"]),
     ("End, and the rest", &["poweroff", "reboot", "halt", "completions"]),
 ];

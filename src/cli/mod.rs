@@ -79,6 +79,7 @@ fn ask(global: &Global, question: &Ask) -> Exit {
             Ask::Why(args) => talk.why(&args.unit),
             Ask::Health(args) => talk.health(&args.units),
             Ask::Show(args) => talk.show_unit(&args.unit),
+            Ask::Chart(args) => talk.chart(args.text),
             Ask::Events(args) => talk.events(&args.units),
             Ask::Start(StartArgs { units, no_wait }) => {
                 talk.change(&Method::Start { units: units.names(), no_wait: *no_wait })

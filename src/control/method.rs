@@ -43,6 +43,8 @@ pub enum Method {
         /// Names or patterns, each of which should be ready; all that is wanted where there are none.
         units: Option<Vec<String>>,
     },
+    /// What each unit did during the boot; answered by a [`BootChart`](super::wire::BootChart).
+    Chart,
     /// Bring units up; answered, as are those that follow, by a [`Report`](super::wire::Report).
     Start {
         /// Names or patterns.
@@ -165,6 +167,7 @@ impl Method {
             Method::Show { .. } => "Show",
             Method::Why { .. } => "Why",
             Method::Health { .. } => "Health",
+            Method::Chart => "Chart",
             Method::Start { .. } => "Start",
             Method::Stop { .. } => "Stop",
             Method::Restart { .. } => "Restart",
@@ -189,6 +192,7 @@ impl Method {
             | Method::Show { .. }
             | Method::Why { .. }
             | Method::Health { .. }
+            | Method::Chart
             | Method::Plan { .. }
             | Method::Events => Access::Read,
             Method::Restart { skip_configtest: true, .. }
@@ -227,6 +231,7 @@ impl Method {
             | Method::Show { .. }
             | Method::Why { .. }
             | Method::Health { .. }
+            | Method::Chart
             | Method::Abandon
             | Method::Plan { .. }
             | Method::Reset { .. }
@@ -245,6 +250,7 @@ impl Method {
             "Show" => Method::Show { unit: given.required("unit", string)? },
             "Why" => Method::Why { unit: given.required("unit", string)? },
             "Health" => Method::Health { units: given.optional("units", strings)? },
+            "Chart" => Method::Chart,
             "Abandon" => Method::Abandon,
             "Plan" => {
                 let action = given.required("action", string)?;
@@ -272,7 +278,7 @@ impl Method {
     pub fn parameters(&self) -> Map<String, Value> {
         let mut given = Given(Map::new());
         match self {
-            Method::Status | Method::Events | Method::Abandon => {}
+            Method::Status | Method::Chart | Method::Events | Method::Abandon => {}
             Method::List { units: None } | Method::Health { units: None } => {}
             Method::List { units: Some(units) }
             | Method::Health { units: Some(units) }

@@ -299,6 +299,44 @@ pub struct UnitEvent {
     pub reason: Option<String>,
 }
 
+/// `sexton chart`: what `Chart` answers, the boot from its first unit on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BootChart {
+    /// When it began: wall clock, microseconds since 1970.
+    pub started_usec: u64,
+    /// Until the last unit had settled, or until now.
+    pub length_usec: u64,
+    /// Have all settled?
+    pub is_over: bool,
+    /// Units that did something, in the order of their names.
+    pub bars: Vec<ChartBar>,
+}
+
+/// What one unit did during the boot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ChartBar {
+    /// Its name.
+    pub unit: String,
+    /// The unit that it waited for longest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<String>,
+    /// In the order of their times.
+    pub marks: Vec<ChartMark>,
+}
+
+/// From a moment on a unit does something.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ChartMark {
+    /// `waiting`, `preparing`, `testing`, `starting`, `ready`, `done`, `skipped`, `ending`, `back-off`, `failed` or
+    /// `stopped`.
+    pub doing: String,
+    /// After the boot's begin.
+    pub at_usec: u64,
+}
+
 /// `sexton status` without a unit: sexton itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -32,6 +32,7 @@ use crate::unitfile::{Level, Loaded};
 
 use super::capture::Captures;
 use super::children::Children;
+use super::chronicle::Chronicle;
 use super::deferrals::Deferrals;
 use super::ending::Ending;
 use super::environment::Environment;
@@ -225,6 +226,7 @@ fn assemble(
         effects: Vec::new(),
         orphans_reaped: 0,
         limitations,
+        chronicle: Chronicle::new(started, loaded.entries.len()),
         now: started,
         started,
         read_at: started,

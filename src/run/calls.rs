@@ -6,6 +6,7 @@ use crate::control::method::Method;
 use crate::control::server::{Call, ConnectionId, Server};
 use crate::control::wire::{Explanation, UnitDetails, UnitStatus, Units};
 use crate::engine::{Failure, Outcome, Phase, UnitId};
+use crate::sys::clock;
 use crate::sys::poll::Readiness;
 
 use super::disk::OnDisk;
@@ -72,6 +73,11 @@ impl Init {
             Method::Health { units } => {
                 let named = units.as_ref().map(|patterns| self.select(patterns)).transpose()?;
                 self.reply(connection, &health(&self.engine, named.as_deref(), self.times()));
+            }
+            Method::Chart => {
+                let began = view::micros(self.now.since(self.started));
+                let chart = self.chronicle.told(&self.engine, clock::wall_usec().saturating_sub(began));
+                self.reply(connection, &chart);
             }
             // It is never answered: the server has noted the subscriber, and changes reach it as they come.
             Method::Events => {}

@@ -88,6 +88,7 @@ impl Init {
             | Method::Show { .. }
             | Method::Why { .. }
             | Method::Health { .. }
+            | Method::Chart
             | Method::Events
             | Method::Abandon
             | Method::Plan { .. }

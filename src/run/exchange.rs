@@ -26,6 +26,7 @@ impl Init {
             self.logs.forget(slot(unit));
         }
         self.status_texts.remove(&unit);
+        self.chronicle.forget(unit);
         let _ = self.deferrals.change(unit, Phase::Stopped); // There is nothing to tell of it any more.
         self.fingerprints.forget(unit);
         self.groups.retain(|(other, _)| *other != unit);

@@ -12,6 +12,7 @@ mod calls;
 pub mod capture;
 mod changes;
 pub mod children;
+pub mod chronicle;
 mod deferrals;
 pub mod definitions;
 pub mod directory;
@@ -62,6 +63,7 @@ use crate::sys::signals::SignalFd;
 
 use capture::Captures;
 use children::Children;
+use chronicle::Chronicle;
 use deferrals::Deferrals;
 use ending::Ending;
 use fingerprint::Fingerprints;
@@ -125,6 +127,7 @@ struct Init {
     effects: Vec<Effect>,
     orphans_reaped: u64,
     limitations: Vec<String>,
+    chronicle: Chronicle,
     /// The time of this turn of the loop.
     now: Moment,
     started: Moment,

@@ -40,6 +40,9 @@ impl Init {
                 self.events.push_back(Event::Inspected { unit, purpose, finding });
             }
             Effect::Spawn { unit, spec, role, reason, main } => {
+                if self.chronicle.is_open() {
+                    self.chronicle.spawned(unit, role, clock::now());
+                }
                 if let Err(error) = self.spawn(unit, spec, role, reason, main) {
                     self.spawn_failed(unit, role, error);
                 }
@@ -63,7 +66,12 @@ impl Init {
             Effect::SignalEverybody { signal } => self.signal_everybody(signal),
             Effect::Reply { id, outcome } => self.answer(id, outcome),
             Effect::Note { unit, note } => self.say_note(unit, &note),
-            Effect::Changed { unit, from, to, failure } => self.tell(unit, from, to, failure),
+            Effect::Changed { unit, from, to, failure } => {
+                if self.chronicle.is_open() {
+                    self.chronicle.changed(unit, from, to, clock::now());
+                }
+                self.tell(unit, from, to, failure);
+            }
             Effect::Exit { how, code, decided_by } => self.begin_farewell(how, code, decided_by),
         }
     }

@@ -228,6 +228,7 @@ pub fn manager_status(
     }
 }
 
-fn micros(duration: Duration) -> u64 {
+/// As the wire has it.
+pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

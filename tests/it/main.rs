@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod chart;
 mod command;
 mod configtest;
 mod control;

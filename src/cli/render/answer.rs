@@ -5,10 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::control::wire::{Explanation, Report, Step, UnitEvent};
 
 use super::super::style::{Align, Ink, Style, Table, output_lines, safe};
+use super::LAST_WRITABLE_USEC;
 use super::state_in_words;
-
-/// The end of the year 9999: what comes after it has no RFC 3339 form.
-const LAST_WRITABLE_USEC: u64 = 253_402_300_799_999_999;
 
 /// The answer to a change: where the units stand if it is done, else what decided it, the command that is at fault with
 /// its own words, what was undone, and how to go on.

@@ -4,9 +4,11 @@
 //!   list     a line a unit                         answer   what came of a request; why; events
 //!   status   sexton itself, a unit, all of a unit  tree     what depends on what
 //!   plan     what a change would do                progress how one gets on
+//!   chart    the boot, as text and as a picture
 //! ```
 
 mod answer;
+pub mod chart;
 mod health;
 mod list;
 mod plan;
@@ -26,6 +28,9 @@ use std::time::Duration;
 
 use crate::control::wire::UnitStatus;
 use crate::model::time::Spoken;
+
+/// The end of the year 9999: what comes after it has no RFC 3339 form.
+const LAST_WRITABLE_USEC: u64 = 253_402_300_799_999_999;
 
 /// A duration of the wire in words.
 fn spoken(usec: u64) -> String {

@@ -9,8 +9,8 @@ use super::super::error::tests::every_error;
 use super::super::method::ShutdownKind;
 use super::super::method::tests::every_method;
 use super::super::wire::{
-    Explanation, Health, ManagerStatus, PlanReport, Progress, Report, Step, UnitDetails, UnitEvent,
-    UnitStatus, Units,
+    BootChart, ChartBar, ChartMark, Explanation, Health, ManagerStatus, PlanReport, Progress, Report, Step,
+    UnitDetails, UnitEvent, UnitStatus, Units,
 };
 use super::*;
 
@@ -71,6 +71,8 @@ fn wire<T: Serialize + Default>(full: &T) -> Fields {
         Value::String(_) => "string".to_owned(),
         Value::Array(_) if name == "units" => "[]UnitStatus".to_owned(),
         Value::Array(_) if ["tests", "hooks"].contains(&name) => "[]Step".to_owned(),
+        Value::Array(_) if name == "bars" => "[]ChartBar".to_owned(),
+        Value::Array(_) if name == "marks" => "[]ChartMark".to_owned(),
         Value::Array(_) => "[]string".to_owned(),
         Value::Object(_) if name == "counts" => "[string]int".to_owned(),
         Value::Object(_) if name == "lastTest" => "Step".to_owned(),
@@ -134,6 +136,16 @@ fn steps_and_progress_have_the_fields_that_are_described() {
         ..Progress::default()
     };
     assert_eq!(fields(&member("type", "Progress")), wire(&progress));
+}
+
+#[test]
+fn a_chart_has_the_fields_that_are_described() {
+    assert_eq!(fields(&member("type", "ChartMark")), wire(&ChartMark::default()));
+    assert_eq!(
+        fields(&member("type", "ChartBar")),
+        wire(&ChartBar { held_by: text(), ..ChartBar::default() })
+    );
+    assert_eq!(method("Chart").1, wire(&BootChart::default()));
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub(in crate::control) fn every_method() -> Vec<Method> {
         Method::Why { unit: unit() },
         Method::Health { units: None },
         Method::Health { units: Some(units()) },
+        Method::Chart,
         Method::Abandon,
         Method::Reset { units: units() },
         Method::Signal { units: units(), signal: Signal::HUP },
@@ -117,7 +118,7 @@ fn what_changes_nothing_is_all_that_a_reader_may_call() {
         .filter(|m| m.access() == Access::Read && !matches!(m, Method::Plan { .. }))
         .map(Method::name)
         .collect();
-    assert_eq!(readable, ["Status", "List", "List", "Show", "Why", "Health", "Health", "Events"]);
+    assert_eq!(readable, ["Status", "List", "List", "Show", "Why", "Health", "Health", "Chart", "Events"]);
     assert!(every_change(false).all(|change| {
         let plan = Method::Plan { change: Box::new(change) };
         plan.access() == Access::Read
