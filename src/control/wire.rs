@@ -105,6 +105,9 @@ pub struct UnitDetails {
     /// How it is told to read its configuration again, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reload: Option<String>,
+    /// The program that its output goes through, and how that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
     /// How its configuration was last tested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_test: Option<Step>,

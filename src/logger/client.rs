@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Nothing here waits, and nothing grows with what services write. How the pipes of a unit are made stands in
-//! `client/pipes.rs`.
+//! `client/pipes.rs`, and those of its filter in `client/filter.rs`.
 
+mod filter;
 mod pipes;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -52,6 +53,10 @@ pub enum LogEvent {
     Matched(Slot),
     /// What the unit had written has been read, or the limit has passed: [`LogPipes::tail`] is as good as it gets.
     Flushed(Slot),
+    /// The unit's filter takes nothing, and lines go past it.
+    Stuck(Slot),
+    /// It takes lines again.
+    Flows(Slot),
 }
 
 /// What is the same for the output of all units.
@@ -109,6 +114,8 @@ pub struct LogPipes {
     waiting: Vec<Slot>,
     watches: BTreeMap<Slot, Watch>,
     next_serial: u32,
+    /// How many units have a filter.
+    n_filters: usize,
     flushes: BTreeMap<Slot, Moment>,
     ended: Vec<Slot>,
     orders: VecDeque<Vec<u8>>,
@@ -120,6 +127,8 @@ pub struct LogPipes {
     own: (io::Stdout, io::Stderr),
     fallback: Option<Sink>,
     kernel: Option<Sink>,
+    /// The logger was told to make place for another.
+    retires: bool,
     end: End,
 }
 
@@ -144,6 +153,7 @@ impl LogPipes {
             waiting: Vec::new(),
             watches: BTreeMap::new(),
             next_serial: 0,
+            n_filters: 0,
             flushes: BTreeMap::new(),
             ended: Vec::new(),
             orders: VecDeque::new(),
@@ -154,16 +164,20 @@ impl LogPipes {
             own: (io::stdout(), io::stderr()),
             fallback: None,
             kernel: None,
+            retires: false,
             end: End::NotYet,
             names,
         }
     }
 
-    /// What holds from now on for units that start and do not say so themselves. Where files are stays as it is.
-    pub fn set_usual(&mut self, log: Log) {
-        if self.usual.log != log {
-            self.usual.log = log;
-            self.usual.generation = self.usual.generation.wrapping_add(1);
+    /// What holds from now on for units that start and do not say so themselves. Where files are another logger is told,
+    /// which takes over from this one.
+    pub fn set_usual(&mut self, usual: Usual) {
+        let generation = self.usual.generation.wrapping_add(u32::from(self.usual.log != usual.log));
+        let is_elsewhere = (&self.usual.directory, self.usual.group) != (&usual.directory, usual.group);
+        self.usual = Usual { generation, ..usual };
+        if is_elsewhere {
+            self.retire();
         }
     }
 
@@ -255,6 +269,7 @@ impl LogPipes {
         self.speak(now);
         self.hand_over(now);
         if self.waiting.is_empty() {
+            self.send_filters(now);
             self.send_orders(now);
         }
         self.link.end_sending(poller);
@@ -276,6 +291,8 @@ impl LogPipes {
                         out.push(LogEvent::Matched(slot));
                     }
                 }
+                Answer::Stuck(slot) => out.push(LogEvent::Stuck(slot)),
+                Answer::Flows(slot) => out.push(LogEvent::Flows(slot)),
             }
         }
         if ready.hung_up {
@@ -329,6 +346,7 @@ impl LogPipes {
         for (index, pipe) in self.pipes.iter_mut().enumerate() {
             if let Some(pipe) = pipe {
                 pipe.handover = pipes::Handover::Waiting;
+                pipe.through.iter_mut().for_each(|through| through.forget_told());
                 self.waiting.push(Slot(u32::try_from(index).unwrap_or(u32::MAX)));
             }
         }
@@ -357,11 +375,15 @@ impl LogPipes {
     /// The logger ended and was reaped. What it had not read is still in the pipes.
     pub fn logger_died(&mut self, poller: &Poller, now: Moment) {
         self.link.died(poller, now);
+        if std::mem::take(&mut self.retires) {
+            self.link.forget_delay();
+        }
     }
 
     /// The logger is to make place for another, as after an upgrade: it writes out what it has read, leaves the lines that
     /// have only begun to the next one, and ends. Nothing is lost and nothing written twice.
     pub fn retire(&mut self) {
+        self.retires = true;
         self.order(&Order::Retire);
     }
 
@@ -371,10 +393,16 @@ impl LogPipes {
         if !names_it {
             return;
         }
-        if let Some(Some(pipe)) = self.pipes.get_mut(slot.0 as usize) {
-            pipe.pid = Some(pid);
+        let Some(Some(pipe)) = self.pipes.get_mut(slot.0 as usize) else { return };
+        match (pipe.handover, pipe.pid) {
+            // What the process before it wrote is still in there: lines of either name none.
+            (pipes::Handover::Waiting, Some(_)) if pipe.through.is_none() => pipe.pid = None,
+            (pipes::Handover::Waiting, _) => pipe.pid = Some(pid),
+            (pipes::Handover::Done, _) => {
+                pipe.pid = Some(pid);
+                self.order(&Order::Runs(slot, pid));
+            }
         }
-        self.order(&Order::Runs(slot, pid));
     }
 
     /// Everything else is over: the logger reads what is left, writes it out and ends. Then, or after

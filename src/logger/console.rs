@@ -1,7 +1,7 @@
 //! Where lines go: sexton's own output, written without ever waiting for it.
 //!
 //! ```text
-//!   line ──▶ rendered ──▶ waiting (at most 256 KiB) ──▶ sink
+//!   line ──▶ rendered ──▶ waiting (at most 256 KiB, of one unit 32) ──▶ sink
 //!                │ full: dropped and counted              a terminal or pipe: opened anew, O_NONBLOCK is ours alone
 //!                └── "12 lines dropped", once it flows    a file: shared, so that both write at one place
 //!                                                         a socket: MSG_DONTWAIT
@@ -11,6 +11,7 @@
 //! O_NONBLOCK belongs to an open file description, which sexton shares with whoever started it: setting it
 //! on standard output itself would change a shell's terminal.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use nix::sys::socket::MsgFlags;
 
+use super::Slot;
 use super::protocol::Stream;
 use super::record::Record;
 use super::render::{self, Surface};
@@ -29,8 +31,10 @@ use crate::sys::poll::{Interest, Poller, Token};
 
 /// What may wait for a console that is slow: some thousand lines, and little beside what a service uses.
 const MAX_WAITING: usize = 256 * 1024;
+/// What may wait of one unit. With as much of it on its way here it is what a kill of the logger may cost a unit.
+pub(super) const MAX_SHARE: usize = 32 * 1024;
 /// How much is written at once where much comes at once.
-const FLUSH_AT: usize = 64 * 1024;
+const FLUSH_AT: usize = 32 * 1024;
 /// How long a console that failed (its reader is gone, its terminal hung up) is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 /// As much as a pipe that has room for anything takes without waiting (`PIPE_BUF`).
@@ -52,13 +56,9 @@ pub(super) enum Sink {
 impl Sink {
     /// Opens a standard stream of this process for itself.
     pub(super) fn open(stream: Stream) -> Sink {
-        let copy = match stream {
-            Stream::Output => io::stdout().as_fd().try_clone_to_owned(),
-            Stream::Error => io::stderr().as_fd().try_clone_to_owned(),
-        };
-        let path = match stream {
-            Stream::Output => "/proc/self/fd/1",
-            Stream::Error => "/proc/self/fd/2",
+        let (copy, path) = match stream {
+            Stream::Error => (io::stderr().as_fd().try_clone_to_owned(), "/proc/self/fd/2"),
+            _ => (io::stdout().as_fd().try_clone_to_owned(), "/proc/self/fd/1"),
         };
         copy.map_or(Sink::Nowhere, |fd| Sink::of(File::from(fd), path))
     }
@@ -140,16 +140,29 @@ pub(super) struct Console {
     width: usize,
     own_format: LogFormat,
     waiting: Vec<u8>,
+    /// Whose the bytes in `waiting` are, in their order.
+    queue: VecDeque<(Slot, usize)>,
     written: usize,
     dropped: u64,
+    /// Whose lines are dropped, until the console has caught up.
+    shut: Shut,
     flow: Flow,
+}
+
+/// Who finds no room.
+#[derive(Debug)]
+enum Shut {
+    These(BTreeSet<Slot>),
+    All,
 }
 
 impl Console {
     pub(super) fn new(sink: Sink, surface: Surface) -> Console {
         let own_format = LogFormat::Prefix;
-        let (waiting, written, dropped) = (Vec::new(), 0, 0);
-        Console { sink, surface, width: 0, own_format, waiting, written, dropped, flow: Flow::Open }
+        let shut = Shut::These(BTreeSet::new());
+        let (waiting, queue) = (Vec::new(), VecDeque::new());
+        let (written, dropped, flow) = (0, 0, Flow::Open);
+        Console { sink, surface, width: 0, own_format, waiting, queue, written, dropped, shut, flow }
     }
 
     /// How wide the column of names is, and what form sexton's own lines have.
@@ -169,15 +182,18 @@ impl Console {
         self.waiting.is_empty()
     }
 
-    /// Adds a line, or counts it as dropped where too much waits already. Once one was dropped all are, until
-    /// the console has caught up by half: a gap with its number says more than a line here and there.
-    pub(super) fn line(&mut self, format: LogFormat, record: &Record<'_>) {
-        if self.dropped > 0 {
+    /// Adds a line of this unit, or counts it as dropped where too much waits already, of it or of all. Once one was
+    /// dropped all are, until the console has caught up by half: a gap with its number says more than a line here and
+    /// there.
+    pub(super) fn line(&mut self, slot: Slot, format: LogFormat, record: &Record<'_>) {
+        if self.is_shut_for(slot) {
             self.dropped += 1;
             return;
         }
         let mut before = self.waiting.len();
         render::line(&mut self.waiting, self.surface, format, self.width, record);
+        let count = self.waiting.len() - before;
+        self.enqueue(slot, count);
         if self.waiting.len() - self.written > FLUSH_AT {
             // Who reads as fast as it is written loses nothing, however much comes at once.
             let whole = self.waiting.len();
@@ -188,8 +204,35 @@ impl Console {
         }
         if self.waiting.len() - self.written > MAX_WAITING {
             self.waiting.truncate(before);
-            self.dropped = 1;
+            self.queue.back_mut().into_iter().for_each(|(_, bytes)| *bytes -= count.min(*bytes));
+            self.dropped += 1;
+            self.shut = Shut::All;
         }
+    }
+
+    /// Notes whose the last bytes are.
+    fn enqueue(&mut self, slot: Slot, count: usize) {
+        match self.queue.back_mut() {
+            Some((last, bytes)) if *last == slot => *bytes += count,
+            _ => self.queue.push_back((slot, count)),
+        }
+    }
+
+    /// Is there no room for this unit? One line is let in whatever its length.
+    fn is_shut_for(&mut self, slot: Slot) -> bool {
+        let Shut::These(shut) = &mut self.shut else { return true };
+        if self.flow == Flow::Open {
+            return false;
+        }
+        if shut.contains(&slot) {
+            return true;
+        }
+        let own = self.queue.iter().filter(|(other, _)| *other == slot).map(|(_, bytes)| bytes);
+        let is_full = own.sum::<usize>() >= MAX_SHARE;
+        if is_full {
+            shut.insert(slot);
+        }
+        is_full
     }
 
     /// What waits to be written.
@@ -228,24 +271,39 @@ impl Console {
     /// A line of sexton itself.
     fn own_line(&mut self, text: &str) {
         let record = super::own_record("", text);
+        let before = self.waiting.len();
         render::line(&mut self.waiting, self.surface, self.own_format, self.width, &record);
+        self.enqueue(super::OWN_SLOT, self.waiting.len() - before);
     }
 
     /// Once half of what may wait is gone, says how many lines are missing here.
     fn report_dropped(&mut self) {
-        if self.dropped == 0 || self.waiting.len() - self.written > MAX_WAITING / 2 {
+        let low = match self.shut {
+            Shut::These(_) => MAX_SHARE / 2,
+            Shut::All => MAX_WAITING / 2,
+        };
+        if self.dropped == 0 || self.waiting.len() - self.written > low {
             return;
         }
         let lines = if self.dropped == 1 { "line" } else { "lines" };
         let text = format!("{} {lines} dropped: the console did not keep up", self.dropped);
         self.dropped = 0;
+        self.shut = Shut::These(BTreeSet::new());
         self.own_line(&text);
     }
 
     /// Gives the room of what was written back.
     fn forget_written(&mut self) {
         self.waiting.drain(..self.written);
-        self.written = 0;
+        let mut gone = std::mem::take(&mut self.written);
+        while let Some((_, bytes)) = self.queue.front_mut().filter(|_| gone > 0) {
+            let taken = gone.min(*bytes);
+            *bytes -= taken;
+            gone -= taken;
+            if *bytes == 0 {
+                self.queue.pop_front();
+            }
+        }
         if self.waiting.is_empty() && self.waiting.capacity() > ASKED_CHUNK * 4 {
             self.waiting = Vec::new();
         }
@@ -286,7 +344,7 @@ mod tests {
 
     fn fill(console: &mut Console, lines: usize) {
         for n in 0..lines {
-            console.line(LogFormat::Raw, &record("", format!("{n:099}").as_bytes()));
+            console.line(Slot(n as u32 % 20), LogFormat::Raw, &record("", format!("{n:099}").as_bytes()));
             console.write_out(Moment::from_nanos(0));
         }
     }
@@ -320,10 +378,28 @@ mod tests {
     }
 
     #[test]
+    fn one_unit_takes_no_more_than_its_share_and_leaves_room_for_the_others() {
+        let (_reader, mut console) = piped();
+        let text = [b'x'; 99];
+        let chatty = |console: &mut Console| {
+            (0..5_000).for_each(|_| console.line(Slot(1), LogFormat::Raw, &record("", &text)));
+            console.write_out(Moment::from_nanos(0));
+        };
+        (0..3).for_each(|_| chatty(&mut console));
+        assert_eq!(console.flow(), Flow::Blocked);
+        let waiting = console.waiting.len();
+        assert!((MAX_SHARE..MAX_SHARE + FLUSH_AT + 200).contains(&waiting), "{waiting}");
+        let dropped = console.dropped;
+        console.line(Slot(2), LogFormat::Raw, &record("", b"another's"));
+        assert_eq!((console.waiting.len(), console.dropped), (waiting + 10, dropped));
+        assert_eq!(console.queue.iter().map(|(_, bytes)| bytes).sum::<usize>(), console.waiting.len());
+    }
+
+    #[test]
     fn a_console_whose_reader_is_gone_is_left_alone_for_a_second() {
         let (reader, mut console) = piped();
         drop(reader);
-        console.line(LogFormat::Raw, &record("", b"x"));
+        console.line(Slot(0), LogFormat::Raw, &record("", b"x"));
         console.write_out(Moment::from_nanos(5));
         assert_eq!(console.flow(), Flow::Failed(Moment::from_nanos(5) + RETRY));
         console.write_out(Moment::from_nanos(6));
@@ -376,7 +452,7 @@ mod tests {
         let surface = surface_of(&sink);
         assert_ne!(surface, Surface::Plain);
         let mut console = Console::new(sink, Surface::Terminal);
-        console.line(LogFormat::Prefix, &record("web", b"\x1b]0;title\x07 hi"));
+        console.line(Slot(0), LogFormat::Prefix, &record("web", b"\x1b]0;title\x07 hi"));
         console.write_out(Moment::from_nanos(0));
         let mut shown = [0; 200];
         let count = File::from(terminal.master).read(&mut shown).unwrap();

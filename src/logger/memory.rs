@@ -126,7 +126,7 @@ impl Memory {
         for left in estate {
             let Ok(len) = u32::try_from(left.bytes.len()) else { continue };
             bytes.extend(left.slot.0.to_le_bytes());
-            bytes.push(u8::from(left.stream == Stream::Error));
+            bytes.push(left.stream.number());
             bytes.extend(len.to_le_bytes());
             bytes.extend(&left.bytes);
         }
@@ -152,7 +152,7 @@ impl Memory {
 }
 
 fn place(slot: Slot, stream: Stream) -> usize {
-    slot.0 as usize * SLOT_SIZE + MARKS + usize::from(stream == Stream::Error)
+    slot.0 as usize * SLOT_SIZE + MARKS + usize::from(stream.number())
 }
 
 fn parse(mut bytes: &[u8]) -> Vec<Left> {
@@ -160,7 +160,7 @@ fn parse(mut bytes: &[u8]) -> Vec<Left> {
     while let Some((&[a, b, c, d, stream, e, f, g, h], rest)) = bytes.split_first_chunk() {
         let len = u32::from_le_bytes([e, f, g, h]) as usize;
         let Some((line, rest)) = rest.split_at_checked(len) else { break };
-        let stream = if stream == 0 { Stream::Output } else { Stream::Error };
+        let Some(stream) = Stream::from_number(stream) else { break };
         estate.push(Left { slot: Slot(u32::from_le_bytes([a, b, c, d])), stream, bytes: line.to_vec() });
         bytes = rest;
     }

@@ -11,6 +11,7 @@
 
 pub mod client;
 mod console;
+mod feed;
 pub mod file;
 mod lines;
 mod link;
@@ -39,6 +40,8 @@ use crate::sys::{limits, signals};
 
 /// As what sexton's own messages stand on the console.
 const OWN_NAME: &str = "sexton";
+/// No unit has this place.
+const OWN_SLOT: Slot = Slot(u32::MAX);
 
 /// A line of sexton itself, as a record.
 fn own_record<'a>(time: &'a str, text: &'a str) -> record::Record<'a> {

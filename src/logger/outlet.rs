@@ -33,8 +33,6 @@ pub(super) struct Outlet {
     pub(super) slot: Slot,
     pub(super) name: String,
     pub(super) route: Route,
-    /// The process that writes.
-    pub(super) pid: Option<Pid>,
     /// Pipes that lead here.
     pub(super) users: usize,
     files: Option<Files>,
@@ -69,6 +67,7 @@ pub(super) struct Desk {
 pub(super) struct Chunk<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) stream: Stream,
+    pub(super) pid: Option<Pid>,
     pub(super) time: &'a str,
     pub(super) now: Moment,
 }
@@ -79,7 +78,6 @@ impl Outlet {
             slot,
             name: name.to_owned(),
             route,
-            pid: None,
             users: 0,
             files: None,
             window: Window::default(),
@@ -202,12 +200,12 @@ impl Tray<'_, '_> {
         {
             return self.outlet.drop_lines(1, self.chunk.now, || format!("more than {rate}"));
         }
-        let Outlet { name, route, pid, .. } = &*self.outlet;
-        let (time, stream) = (self.chunk.time, self.chunk.stream.as_str());
-        let record = Record { time, unit: name, pid: *pid, stream, text, ending };
+        let Outlet { name, route, .. } = &*self.outlet;
+        let Chunk { time, stream, pid, .. } = self.chunk;
+        let record = Record { time, unit: name, pid, stream: stream.as_str(), text, ending };
         match (route.goal, route.format) {
             (Goal::Silent, _) => {}
-            (Goal::Console, format) => self.desk.console.line(format, &record),
+            (Goal::Console, format) => self.desk.console.line(self.outlet.slot, format, &record),
             (Goal::File { .. }, LogFormat::Prefix) => record.prefixed(&mut self.desk.out),
             (Goal::File { .. }, LogFormat::Json) => record.json(&mut self.desk.out),
             (Goal::File { .. }, LogFormat::Raw) => {
@@ -248,7 +246,7 @@ mod tests {
 
     fn take(outlet: &mut Outlet, desk: &mut Desk, bytes: &[u8], second: u64) {
         let now = Moment::default() + Duration::from_secs(second);
-        let chunk = Chunk { bytes, stream: Stream::Output, time: "now", now };
+        let chunk = Chunk { bytes, stream: Stream::Output, pid: None, time: "now", now };
         assert!(!outlet.take(chunk, &mut Lines::new(1000), desk, None));
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   control ──▶ Begin, Attach, Runs, Unwatch, Ended, Flush, Say, Retire, Finish      (`orders.rs`)
-//!   pipe    ──▶ source ──┬─▶ tail
+//!   pipe    ──▶ source ──┬─▶ tail                                  to a filter first: `filtered.rs`
 //!                        └─▶ lines ──┬─▶ pattern ──▶ Matched
 //!                                    └─▶ outlet ──▶ console │ files
 //!   console ──▶ room again
@@ -12,6 +12,7 @@
 //! It never waits for the console and never stops to read. When PID 1 is gone, or says so, it reads what is
 //! left, writes what the console takes within a bound, and ends.
 
+mod filtered;
 mod orders;
 
 use std::collections::VecDeque;
@@ -19,16 +20,18 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use super::OWN_NAME;
 use super::Slot;
-use super::console::{Console, Flow};
+use super::console::{Console, Flow, MAX_SHARE};
+use super::feed::Feed;
 use super::file::Shelf;
 use super::lines::Lines;
 use super::memory::{Left, Memory};
 use super::outlet::{Chunk, Desk, Outlet};
 use super::protocol::{Answer, Stream};
+use super::route::Goal;
 use super::source::{Progress, Source};
 use super::stamp::Stamps;
+use super::{OWN_NAME, OWN_SLOT};
 use crate::model::Moment;
 use crate::model::log::LogFormat;
 use crate::sys::clock;
@@ -40,6 +43,7 @@ const CONTROL: Token = Token::new(0, 0);
 const CONSOLE: Token = Token::new(1, 0);
 const SIGNALS: Token = Token::new(3, 0);
 const PIPES: u8 = 2;
+const FEEDS: u8 = 4;
 /// How many pipes a wait tells of at least when as many are ready: the rest are the other three.
 const PIPES_PER_WAIT: usize = EVENTS_PER_WAIT - 3;
 
@@ -76,6 +80,10 @@ pub(super) struct Logger<'a> {
     sources: Vec<Option<Source>>,
     /// Places in `sources` that are free again.
     holes: Vec<usize>,
+    /// How many of them lead to a filter.
+    n_feeds: usize,
+    /// The way to a filter, until the pipe comes that leads to it.
+    coming_feed: Option<Feed>,
     outlets: Vec<Outlet>,
     /// The files of sexton's own messages.
     own: Option<Outlet>,
@@ -108,6 +116,8 @@ impl<'a> Logger<'a> {
             memory,
             sources: Vec::new(),
             holes: Vec::new(),
+            n_feeds: 0,
+            coming_feed: None,
             outlets: Vec::new(),
             own: None,
             own_format: LogFormat::Prefix,
@@ -122,17 +132,20 @@ impl<'a> Logger<'a> {
     pub(super) fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
         loop {
-            let timeout = self.say_at().map(|at| at.since(clock::now()));
+            let next = [self.say_at(), self.stuck_at()].into_iter().flatten().min();
+            let timeout = next.map(|at| at.since(clock::now()));
             self.poller.wait(&mut ready, timeout)?;
             let mut wish = Wish::GoOn;
             for readiness in &ready {
                 match readiness.token {
                     token if token.class() == PIPES => self.read_pipe(token.index() as usize),
+                    token if token.class() == FEEDS => self.feed_has_room(token.index() as usize),
                     CONTROL if wish == Wish::GoOn => wish = self.obey(readiness),
                     SIGNALS if wish == Wish::GoOn => wish = self.hear(),
                     _ => {}
                 }
             }
+            self.pass_stuck();
             self.confess(false);
             self.write_console();
             match wish {
@@ -155,13 +168,27 @@ impl<'a> Logger<'a> {
     fn read_pipe(&mut self, place: usize) {
         if self.read_once(place) == Progress::Ended {
             self.end_line(place);
-            if let Some(source) = self.sources.get_mut(place).and_then(Option::take) {
-                self.holes.push(place);
-                let _ = self.poller.remove(source.fd()); // It is closed next, which removes it too.
-                if let Some(outlet) = self.outlets.get_mut(source.outlet) {
-                    outlet.users = outlet.users.saturating_sub(1);
+            match self.sources.get_mut(place) {
+                Some(Some(source)) if source.feed.is_some() => {
+                    source.has_ended = true;
+                    self.tend_feed(place);
                 }
+                _ => self.let_go(place),
             }
+        }
+    }
+
+    /// Nothing more comes by a pipe.
+    fn let_go(&mut self, place: usize) {
+        let Some(source) = self.sources.get_mut(place).and_then(Option::take) else { return };
+        self.holes.push(place);
+        let _ = self.poller.remove(source.fd()); // It is closed next, which removes it too.
+        if let Some(feed) = &source.feed {
+            self.n_feeds = self.n_feeds.saturating_sub(1);
+            let _ = self.poller.remove(feed.fd()); // As above.
+        }
+        if let Some(outlet) = self.outlets.get_mut(source.outlet) {
+            outlet.users = outlet.users.saturating_sub(1);
         }
     }
 
@@ -202,6 +229,12 @@ impl<'a> Logger<'a> {
         self.end_line(place);
     }
 
+    /// The same, but that a filter goes on within its line.
+    fn drain_unit(&mut self, place: usize) {
+        self.drain_unended(place);
+        self.end_line_of_unit(place);
+    }
+
     fn drain_unended(&mut self, place: usize) {
         let mut total = 0;
         while let Progress::Read(count) = self.read_once(place) {
@@ -217,23 +250,38 @@ impl<'a> Logger<'a> {
         let Some(source) = self.sources.get_mut(place).and_then(Option::as_mut) else {
             return Progress::Empty;
         };
-        let progress = source.read(&mut self.buffer, self.memory.as_ref());
+        if source.feed.as_ref().is_some_and(|feed| !feed.waiting().is_empty()) {
+            return Progress::Empty; // Nobody reads more than the filter takes.
+        }
+        let goal = self.outlets.get(source.outlet).map(|outlet| outlet.route.goal);
+        // What waits for the console and what is read count together as what a kill may cost.
+        let room = if goal == Some(Goal::Console) { CHUNK - MAX_SHARE } else { CHUNK };
+        let buffer = self.buffer.get_mut(..room).unwrap_or_default();
+        let progress = source.read(buffer, self.memory.as_ref());
         let Progress::Read(count) = progress else { return progress };
         let bytes = source.sound(self.buffer.get(..count).unwrap_or_default());
-        if let Some(memory) = &self.memory {
+        if let Some(memory) = self.memory.as_ref().filter(|_| !source.is_filtered) {
             memory.append(source.slot, bytes);
         }
         let Some(outlet) = self.outlets.get_mut(source.outlet) else { return progress };
         let now = clock::now();
         let time = self.stamps.at(clock::wall_usec());
-        let chunk = Chunk { bytes, stream: source.stream, time, now };
-        let matched = outlet.take(chunk, &mut source.lines, &mut self.desk, source.pattern.as_ref());
+        let chunk = Chunk { bytes, stream: source.stream, pid: source.pid, time, now };
+        let matched = match &mut source.feed {
+            Some(feed) if feed.is_through() => {
+                let (head, whole) = source.lines.split(chunk.bytes);
+                feed.give(&head, whole, now);
+                false
+            }
+            _ => outlet.take(chunk, &mut source.lines, &mut self.desk, source.pattern.as_ref()),
+        };
         let beheaded = std::mem::take(&mut source.beheaded);
         if beheaded > 0 {
             outlet.drop_lines(beheaded, now, || "the logger was killed".to_owned());
         }
         source.settle(self.memory.as_ref());
         self.desk.out.shrink_to(MAX_OUT);
+        self.tend_feed(place);
         self.tell_match(place, matched);
         progress
     }
@@ -243,14 +291,18 @@ impl<'a> Logger<'a> {
         if source.lines.is_between() {
             return;
         }
-        if let Some(memory) = &self.memory {
+        if let Some(memory) = self.memory.as_ref().filter(|_| !source.is_filtered) {
             memory.append(source.slot, b"\n");
+        }
+        if source.feed.as_ref().is_some_and(Feed::is_through) {
+            return self.end_line_to_filter(place);
         }
         let Some(outlet) = self.outlets.get_mut(source.outlet) else { return };
         let (time, now) = (self.stamps.at(clock::wall_usec()), clock::now());
-        let chunk = Chunk { bytes: b"", stream: source.stream, time, now };
+        let chunk = Chunk { bytes: b"", stream: source.stream, pid: source.pid, time, now };
         let matched = outlet.end(chunk, &mut source.lines, &mut self.desk, source.pattern.as_ref());
         source.settle(self.memory.as_ref());
+        self.tend_feed(place);
         self.tell_match(place, matched);
     }
 
@@ -265,10 +317,10 @@ impl<'a> Logger<'a> {
     /// Says something in sexton's own name: on the console always, and in a file where that is usual.
     fn say(&mut self, text: &str) {
         let time = self.stamps.at(clock::wall_usec());
-        self.desk.console.line(self.own_format, &super::own_record(time, text));
+        self.desk.console.line(OWN_SLOT, self.own_format, &super::own_record(time, text));
         if let Some(own) = &mut self.own {
             let line = [text.as_bytes(), b"\n"].concat();
-            let chunk = Chunk { bytes: &line, stream: Stream::Error, time, now: clock::now() };
+            let chunk = Chunk { bytes: &line, stream: Stream::Error, pid: None, time, now: clock::now() };
             let mut lines = Lines::new(own.route.max_line);
             own.take(chunk, &mut lines, &mut self.desk, None);
         }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   PID 1 ── Begin, Attach (+ one descriptor an entry), Runs, Unwatch, Ended, Flush, Say, Retire, Finish ──▶ logger
-//!         ◀───────────────────── Matched, Flushed ────────────────────────────────────────────
+//!           FilterEnded, Bypass (+ one descriptor), Filter
+//!         ◀───────────────────── Matched, Flushed, Stuck, Flows ──────────────────────────────
 //! ```
 //!
 //! A message is a tag and its fields, little-endian; texts carry their length. Both sides are the same
@@ -25,19 +26,38 @@ pub(super) const MAX_PATTERN: usize = 4 * 1024;
 /// What comes by a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stream {
-    /// Standard output; where there is no second pipe, standard error as well.
+    /// Standard output; where there is no second pipe, standard error as well. Of a unit with a filter, the filter's.
     Output,
     /// Standard error.
     Error,
+    /// What a unit wrote, on its way to its filter.
+    Unfiltered,
+    /// Written and not read: the standard input of the filter. It stands before the pipe that leads to it.
+    Feed,
 }
 
 impl Stream {
     /// As lines name it.
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Stream::Output => "stdout",
+            Stream::Output | Stream::Unfiltered | Stream::Feed => "stdout",
             Stream::Error => "stderr",
         }
+    }
+
+    /// As a number in messages and in memory.
+    pub(super) fn number(self) -> u8 {
+        match self {
+            Stream::Output => 0,
+            Stream::Error => 1,
+            Stream::Unfiltered => 2,
+            Stream::Feed => 3,
+        }
+    }
+
+    pub(super) fn from_number(number: u8) -> Option<Stream> {
+        let all = [Stream::Output, Stream::Error, Stream::Unfiltered, Stream::Feed];
+        all.into_iter().find(|stream| stream.number() == number)
     }
 }
 
@@ -71,6 +91,13 @@ pub(super) enum Order<'a> {
     Ended(Vec<Slot>),
     /// The same for one unit, and then answer [`Answer::Flushed`].
     Flush(Slot),
+    /// The unit's filter ended: a line of it without its end is one.
+    FilterEnded(Slot),
+    /// The unit's filter is not to be had for a while: its lines go past it, those first that wait in the pipe whose read
+    /// end comes with the message.
+    Bypass(Slot),
+    /// The unit's filter runs again.
+    Filter(Slot),
     /// A message of sexton itself.
     Say(&'a str),
     /// Write out what was read, leave the rest to a successor, end.
@@ -99,6 +126,10 @@ pub(super) enum Answer {
     Matched { slot: Slot, serial: u32 },
     /// The unit's pipes were empty a moment ago.
     Flushed(Slot),
+    /// The unit's filter takes nothing, and lines go past it.
+    Stuck(Slot),
+    /// It takes lines again.
+    Flows(Slot),
 }
 
 /// A message of attachments in the making: entries are added until one does not fit.
@@ -129,10 +160,7 @@ impl Batch {
     fn push(&mut self, entry: &Attachment<'_>) {
         self.bytes.extend(entry.slot.0.to_le_bytes());
         self.bytes.extend(entry.serial.to_le_bytes());
-        self.bytes.push(match entry.stream {
-            Stream::Output => 0,
-            Stream::Error => 1,
-        });
+        self.bytes.push(entry.stream.number());
         self.bytes.extend(entry.pid.map_or(0, Pid::get).to_le_bytes());
         entry.route.encode(&mut self.bytes);
         push_text(&mut self.bytes, entry.name);
@@ -158,8 +186,13 @@ const FINISH: u8 = 6;
 const ENDED: u8 = 7;
 const RUNS: u8 = 8;
 const RETIRE: u8 = 9;
+const FILTER_ENDED: u8 = 10;
+const BYPASS: u8 = 11;
+const FILTER: u8 = 12;
 const MATCHED: u8 = 1;
 const FLUSHED: u8 = 2;
+const STUCK: u8 = 3;
+const FLOWS: u8 = 4;
 
 impl Order<'_> {
     /// The message, whole. Attachments that do not fit are left out: [`Batch`] makes those that do.
@@ -190,6 +223,9 @@ impl Order<'_> {
                 bytes
             }
             Order::Flush(slot) => with_slot(FLUSH, *slot),
+            Order::FilterEnded(slot) => with_slot(FILTER_ENDED, *slot),
+            Order::Bypass(slot) => with_slot(BYPASS, *slot),
+            Order::Filter(slot) => with_slot(FILTER, *slot),
             Order::Say(text) => {
                 let mut bytes = vec![SAY];
                 bytes.extend(text.bytes());
@@ -226,6 +262,9 @@ impl Order<'_> {
                 Order::Ended(slots)
             }
             FLUSH => Order::Flush(Slot(fields.number()?)),
+            FILTER_ENDED => Order::FilterEnded(Slot(fields.number()?)),
+            BYPASS => Order::Bypass(Slot(fields.number()?)),
+            FILTER => Order::Filter(Slot(fields.number()?)),
             SAY => Order::Say(std::str::from_utf8(std::mem::take(&mut fields.0)).ok()?),
             RETIRE => Order::Retire,
             FINISH => Order::Finish,
@@ -244,6 +283,8 @@ impl Answer {
                 bytes
             }
             Answer::Flushed(slot) => with_slot(FLUSHED, slot),
+            Answer::Stuck(slot) => with_slot(STUCK, slot),
+            Answer::Flows(slot) => with_slot(FLOWS, slot),
         }
     }
 
@@ -252,6 +293,8 @@ impl Answer {
         let answer = match fields.byte()? {
             MATCHED => Answer::Matched { slot: Slot(fields.number()?), serial: fields.number()? },
             FLUSHED => Answer::Flushed(Slot(fields.number()?)),
+            STUCK => Answer::Stuck(Slot(fields.number()?)),
+            FLOWS => Answer::Flows(Slot(fields.number()?)),
             _ => return None,
         };
         fields.0.is_empty().then_some(answer)
@@ -301,11 +344,7 @@ impl<'a> Fields<'a> {
         Some(Attachment {
             slot: Slot(self.number()?),
             serial: self.number()?,
-            stream: match self.byte()? {
-                0 => Stream::Output,
-                1 => Stream::Error,
-                _ => return None,
-            },
+            stream: Stream::from_number(self.byte()?)?,
             pid: Pid::new(self.number()?.cast_signed()),
             route: self.route()?,
             name: self.text()?,
@@ -347,12 +386,20 @@ mod tests {
             Order::Unwatch(Slot(3)),
             Order::Ended(vec![Slot(4), Slot(5)]),
             Order::Flush(Slot(4)),
+            Order::FilterEnded(Slot(6)),
+            Order::Bypass(Slot(7)),
+            Order::Filter(Slot(8)),
             Order::Say("web is ready"),
             Order::Finish,
         ] {
             assert_eq!(Order::decode(&order.encode()), Some(order));
         }
-        for answer in [Answer::Matched { slot: Slot(1), serial: 2 }, Answer::Flushed(Slot(5))] {
+        for answer in [
+            Answer::Matched { slot: Slot(1), serial: 2 },
+            Answer::Flushed(Slot(5)),
+            Answer::Stuck(Slot(6)),
+            Answer::Flows(Slot(7)),
+        ] {
             assert_eq!(Answer::decode(&answer.encode()), Some(answer));
         }
     }
@@ -374,7 +421,7 @@ mod tests {
         for _ in 0..20_000 {
             let mut bytes = random.bytes(64);
             if let Some(first) = bytes.first_mut() {
-                *first %= 10;
+                *first %= 13;
             }
             let _ = Order::decode(&bytes); // Only that it returns is the claim.
             let _ = Answer::decode(&bytes); // As above.

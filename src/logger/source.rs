@@ -13,9 +13,11 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use regex_lite::Regex;
 
 use super::Slot;
+use super::feed::Feed;
 use super::lines::Lines;
 use super::memory::{Left, Mark, Memory};
 use super::protocol::{Attachment, Stream};
+use crate::model::{Moment, Pid};
 
 /// What a read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +33,20 @@ pub(super) struct Source {
     pub(super) slot: Slot,
     pub(super) stream: Stream,
     pub(super) serial: u32,
+    /// The process that writes, where lines name it.
+    pub(super) pid: Option<Pid>,
     pub(super) pattern: Option<Regex>,
     pub(super) lines: Lines,
     /// The place of the outlet.
     pub(super) outlet: usize,
+    /// What comes by it goes to a filter.
+    pub(super) feed: Option<Feed>,
+    /// Nobody writes to it any more, and what it brought has not all been taken.
+    pub(super) has_ended: bool,
+    /// It is not read while its filter has no room.
+    pub(super) is_paused: bool,
+    /// What comes by it comes out of a filter, which may go on within its line when the unit has ended.
+    pub(super) is_filtered: bool,
     /// Bytes of a line that are passed over at most, until it ends.
     passing: Option<usize>,
     /// Lines that lost their beginning and were passed over, and are not yet counted.
@@ -55,9 +67,14 @@ impl Source {
             slot: entry.slot,
             stream: entry.stream,
             serial: entry.serial,
+            pid: entry.pid,
             pattern: if entry.pattern.is_empty() { None } else { Regex::new(entry.pattern).ok() },
             lines: Lines::new(entry.route.max_line),
             outlet,
+            feed: None,
+            has_ended: false,
+            is_paused: false,
+            is_filtered: false,
             passing: None,
             beheaded: 0,
             is_marked: true,
@@ -66,23 +83,26 @@ impl Source {
     }
 
     /// Goes on where the logger before this one was: after the beginning that it left, or at the next line.
-    pub(super) fn follow(&mut self, mark: Mark, left: Option<Left>, longest: u32) {
-        match left {
-            Some(left) => self.lines.begin_with(left.bytes),
-            None if mark.is_torn() => self.passing = Some(longest as usize),
-            None => {}
+    pub(super) fn follow(&mut self, mark: Mark, left: Option<Left>, longest: u32, now: Moment) {
+        match (left, &mut self.feed) {
+            (Some(Left { bytes, .. }), Some(feed)) => {
+                let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+                let (whole, rest) = bytes.split_at(end);
+                feed.begin_with(whole, now);
+                self.lines.begin_with(rest.to_vec());
+            }
+            (Some(left), None) => self.lines.begin_with(left.bytes),
+            (None, _) if mark.is_torn() => self.passing = Some(longest as usize),
+            (None, _) => {}
         }
         self.mark = if self.lines.is_between() { Mark::Clean } else { Mark::InALine };
     }
 
     /// What this leaves for the next logger.
     pub(super) fn left(&self) -> Option<Left> {
-        let bytes = self.lines.kept();
-        (self.is_marked && !bytes.is_empty()).then(|| Left {
-            slot: self.slot,
-            stream: self.stream,
-            bytes: bytes.to_vec(),
-        })
+        let waiting = self.feed.as_ref().map(Feed::waiting).unwrap_or_default();
+        let bytes = [waiting, self.lines.kept()].concat();
+        (self.is_marked && !bytes.is_empty()).then(|| Left { slot: self.slot, stream: self.stream, bytes })
     }
 
     /// A newer pipe of the unit is there.
@@ -120,7 +140,11 @@ impl Source {
     /// What was read has been written out.
     pub(super) fn settle(&mut self, memory: Option<&Memory>) {
         let is_between = self.lines.is_between() && self.passing.is_none();
-        self.mark = if is_between { Mark::Clean } else { Mark::InALine };
+        self.mark = match &self.feed {
+            _ if !is_between => Mark::InALine,
+            Some(feed) if !feed.waiting().is_empty() => Mark::WholeLines,
+            _ => Mark::Clean,
+        };
         self.note(self.mark, memory);
     }
 
@@ -192,13 +216,14 @@ mod tests {
     fn the_rest_of_a_line_that_lost_its_beginning_is_passed_over() {
         let (read, _write) = io::pipe().unwrap();
         let mut source = source(read.into());
-        source.follow(Mark::InALine, None, 10);
+        let now = Moment::default();
+        source.follow(Mark::InALine, None, 10, now);
         assert_eq!((source.sound(b"rest"), source.beheaded), (&b""[..], 0));
         assert_eq!((source.sound(b" it\nnext\n"), source.beheaded), (&b"next\n"[..], 1));
         assert_eq!(source.sound(b"all\n"), b"all\n");
-        source.follow(Mark::Reading, None, 10);
+        source.follow(Mark::Reading, None, 10, now);
         assert_eq!(source.sound(b"0123456789abc"), b"abc", "an endless line is not passed over for ever");
-        source.follow(Mark::WholeLines, None, 10);
+        source.follow(Mark::WholeLines, None, 10, now);
         assert_eq!(source.sound(b"whole\n"), b"whole\n");
     }
 }

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::Command;
+
 /// Bytes of a log file without `max-size`: some hundred thousand lines, and little beside a disk.
 pub const MAX_SIZE: u64 = 10 << 20;
 /// The smallest `max-size`: a file has room for what is written at once.
@@ -34,6 +36,8 @@ pub struct Log {
     pub rate: Option<Rate>,
     /// The longest line, in bytes; a longer one is cut in parts.
     pub max_line: Option<u32>,
+    /// A program that the output goes through before it is logged. A unit's own word alone.
+    pub through: Option<Command>,
 }
 
 impl Log {
@@ -47,6 +51,7 @@ impl Log {
             keep: self.keep.or(usual.keep),
             rate: self.rate.or(usual.rate),
             max_line: self.max_line.or(usual.max_line),
+            through: self.through.clone(),
         }
     }
 

@@ -19,7 +19,7 @@ pub fn belongs(children: &Children, engine: &Engine, unit: UnitId, pid: Pid) -> 
     for _ in 0..GENERATIONS {
         match children.owner(current) {
             Some(Owner::Unit(owner, _) | Owner::Probe(owner)) => return owner == unit,
-            Some(Owner::Logger | Owner::Nobody) => return false,
+            Some(Owner::Logger | Owner::Filter(_) | Owner::Nobody) => return false,
             None => {}
         }
         let Ok(entry) = processes::look(current) else { return false };
@@ -31,7 +31,7 @@ pub fn belongs(children: &Children, engine: &Engine, unit: UnitId, pid: Pid) -> 
                 let mut leaders = [entry.group, entry.session].into_iter().flatten();
                 return match leaders.find_map(|leader| children.owner(leader)) {
                     Some(Owner::Unit(owner, _) | Owner::Probe(owner)) => owner == unit,
-                    Some(Owner::Logger | Owner::Nobody) => false,
+                    Some(Owner::Logger | Owner::Filter(_) | Owner::Nobody) => false,
                     None => forks(engine, unit),
                 };
             }

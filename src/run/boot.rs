@@ -36,6 +36,7 @@ use super::chronicle::Chronicle;
 use super::deferrals::Deferrals;
 use super::ending::Ending;
 use super::environment::Environment;
+use super::filters::Filters;
 use super::fingerprint::Fingerprints;
 use super::foreign::Foreign;
 use super::launch::{Launcher, Terminal};
@@ -211,6 +212,7 @@ fn assemble(
         said_of_files: HashSet::new(),
         launcher: Launcher::new(Environment::inherited(environment), null, leads, terminal),
         logs: LogPipes::new(names, usual, Class::Logger as u8),
+        filters: Filters::default(),
         notify: NotifySockets::new(&options.run_directory, Class::Notify as u8),
         watcher: Watcher::new(Class::Readiness as u8),
         probing: BTreeSet::new(),

@@ -156,7 +156,9 @@ impl Init {
     fn details_of(&self, id: UnitId) -> UnitDetails {
         let status_text = self.status_texts.get(&id).map(String::as_str);
         let disk = self.look_at_disk(id, &mut self.glance());
-        view::unit_details(&self.engine, id, self.times(), status_text, disk)
+        let mut details = view::unit_details(&self.engine, id, self.times(), status_text, disk);
+        details.filter = self.filters.words(slot(id), self.now);
+        details
     }
 
     fn times(&self) -> view::Times {
@@ -170,6 +172,9 @@ impl Init {
             sentences.push(format!("its readiness was last looked for in vain: {note}"));
         }
         sentences.extend(view::remarks(&self.details_of(id)));
+        if let Some(trouble) = self.filters.trouble(slot(id), self.now) {
+            sentences.push(format!("its output should go through {trouble}"));
+        }
         // What a failed test said is what explains its failure; the unit itself may have said nothing.
         let of_test = unit.last_test().and_then(|test| test.failure).map(words_of).unwrap_or_default();
         let of_failure = unit.failure().map(words_of).unwrap_or_default();

@@ -13,6 +13,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use crate::engine::{Role, UnitId};
+use crate::logger::Slot;
 use crate::model::{Moment, Pid};
 
 /// How long a child that was told to end has before CONT follows. A stopped process can act on no signal, and
@@ -28,6 +29,8 @@ pub enum Owner {
     Probe(UnitId),
     /// The logger.
     Logger,
+    /// The filter that a unit's output goes through.
+    Filter(Slot),
     /// Its start failed before its exec, and it was killed.
     Nobody,
 }

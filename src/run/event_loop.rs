@@ -87,6 +87,7 @@ impl Init {
             self.engine.next_deadline(),
             self.watcher.next_deadline(),
             self.logs.next_deadline(),
+            self.filters.next_deadline(),
             self.children.next_deadline(),
             self.pending.next_deadline(),
             self.server.as_ref().and_then(|server| server.next_deadline()),
@@ -104,6 +105,8 @@ impl Init {
         self.look_again();
         self.give_up_late();
         self.tick_watcher();
+        self.tick_filters();
+        self.finish_logs();
         let mut seen = Vec::new();
         self.logs.tick(self.now, &mut seen);
         self.log_events(seen);
@@ -175,6 +178,7 @@ impl Init {
                 }
                 Some(Owner::Probe(unit)) => self.probe_ended(unit, pid, status),
                 Some(Owner::Logger) => self.logs.logger_died(&self.poller, self.now),
+                Some(Owner::Filter(slot)) => self.filter_ended(slot, pid, status),
                 Some(Owner::Nobody) => {}
                 None => self.orphans_reaped += 1,
             }
@@ -203,6 +207,8 @@ impl Init {
                     self.told_ready(waiting);
                 }
                 LogEvent::Flushed(Slot(index)) => self.release_reports(UnitId::from_index(index as usize)),
+                LogEvent::Stuck(slot) => self.filter_stuck(slot, true),
+                LogEvent::Flows(slot) => self.filter_stuck(slot, false),
             }
         }
     }

@@ -23,6 +23,7 @@ impl Init {
         self.let_go(unit);
         // A run beside another one wrote to the log of its unit, and had none of its own.
         if self.engine.stands_for(unit) == unit {
+            self.end_filter(slot(unit));
             self.logs.forget(slot(unit));
         }
         self.status_texts.remove(&unit);

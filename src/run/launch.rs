@@ -41,6 +41,8 @@ pub struct Launch<'a> {
     pub reason: Reason,
     /// The unit's main process.
     pub main: Option<Pid>,
+    /// Standard input of what is no main process; nothing when absent.
+    pub input: Option<BorrowedFd<'a>>,
     /// Standard output and error.
     pub output: (BorrowedFd<'a>, BorrowedFd<'a>),
     /// The value of `NOTIFY_SOCKET`.
@@ -130,7 +132,7 @@ impl Launcher {
                 Terminal::Kept => spawn::Stdin::Fd(own::standard_input()),
                 Terminal::GivenUp => spawn::Stdin::Terminal(own::standard_input()),
             },
-            _ => spawn::Stdin::Fd(self.null()),
+            _ => spawn::Stdin::Fd(launch.input.unwrap_or_else(|| self.null())),
         };
         if launch.part != Part::Around {
             let require = &launch.program.require;
@@ -391,6 +393,7 @@ mod tests {
             part: Part::Main,
             reason: Reason::Start,
             main: None,
+            input: None,
             output: (null, null),
             notify: None,
             promised: None,

@@ -22,6 +22,7 @@ pub mod environment;
 mod event_loop;
 mod exchange;
 pub mod fill;
+mod filters;
 pub mod fingerprint;
 mod foreign;
 mod groups;
@@ -66,6 +67,7 @@ use children::Children;
 use chronicle::Chronicle;
 use deferrals::Deferrals;
 use ending::Ending;
+use filters::Filters;
 use fingerprint::Fingerprints;
 use foreign::Foreign;
 use launch::Launcher;
@@ -106,6 +108,7 @@ struct Init {
     said_of_files: HashSet<String>,
     launcher: Launcher,
     logs: LogPipes,
+    filters: Filters,
     notify: NotifySockets,
     watcher: Watcher,
     /// Units that were reloaded and are looked at, whether they serve.

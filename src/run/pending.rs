@@ -144,7 +144,7 @@ impl Init {
         match self.children.owner(pid) {
             Some(Owner::Unit(unit, role)) => self.events.push_back(Event::Spawned { unit, role, pid }),
             Some(Owner::Probe(unit)) => self.probe_runs(unit, pid),
-            Some(Owner::Logger | Owner::Nobody) | None => {}
+            Some(Owner::Logger | Owner::Filter(_) | Owner::Nobody) | None => {}
         }
     }
 
@@ -157,6 +157,7 @@ impl Init {
                 self.spawn_failed(unit, role, error);
             }
             Some(Owner::Probe(unit)) => self.probe_does_not_run(unit, &error),
+            Some(Owner::Filter(slot)) => self.filter_failed(slot, &error),
             Some(Owner::Logger | Owner::Nobody) | None => {}
         }
     }

@@ -113,6 +113,7 @@ impl Init {
         let output = match &pipes {
             Some(pipes) => pipes.outputs(),
             None => {
+                self.keep_filter(id, &unit, program);
                 // Where two processes of a unit overlap, both write to the log of the one unit that they are.
                 let slot = self.slot_of(id);
                 self.logs.know(slot, &unit.name);
@@ -128,6 +129,7 @@ impl Init {
             part,
             reason,
             main,
+            input: None,
             output,
             notify: notify.as_deref(),
             promised: promised_fd.as_ref().map(|(number, fd)| (*number, fd.as_fd())),
@@ -206,13 +208,14 @@ impl Init {
 
     /// The helpers that outlive the units.
     fn spared(&self) -> Vec<Pid> {
-        self.logs.logger_pid().into_iter().collect()
+        self.logs.logger_pid().into_iter().chain(self.filters.pids()).collect()
     }
 
     /// What belonged to the run that is over goes: its runtime directories and its notify socket.
     fn clean_up(&mut self, unit: UnitId, next: NextRun) {
         self.status_texts.remove(&unit);
         self.let_go(unit);
+        self.end_filter_after(unit, next);
         if next == NextRun::None {
             self.notify.close(unit, &self.poller);
         }
@@ -303,13 +306,21 @@ impl Init {
             self.say(&format!("the essential unit {name} decided the exit status: {code}"));
         }
         self.ending = Some(ending(how, code, self.place));
-        self.logs.finish(&self.poller, self.now);
-        self.farewell = Some(self.now + crate::logger::client::FINISH_LIMIT);
+        self.end_all_filters();
+        self.finish_logs();
+    }
+
+    /// The logger ends after the last of the filters, whose last lines it is to have.
+    pub(super) fn finish_logs(&mut self) {
+        if self.ending.is_some() && self.farewell.is_none() && !self.any_filter_left() {
+            self.logs.finish(&self.poller, self.now);
+            self.farewell = Some(self.now + crate::logger::client::FINISH_LIMIT);
+        }
     }
 
     /// The ending, once nothing has to be waited for any more.
     pub(super) fn ended(&mut self) -> Option<super::ending::Ending> {
-        let ending = self.ending?;
+        let ending = self.ending.filter(|_| self.farewell.is_some())?;
         let is_late = self.farewell.is_some_and(|farewell| farewell <= self.now);
         let is_over = match self.place {
             // Whoever reaps in sexton's stead is spared a process that it never heard of.

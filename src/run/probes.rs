@@ -157,6 +157,7 @@ impl Init {
             part: Part::Around,
             reason: if self.probing.contains(&id) { Reason::Reload } else { Reason::Start },
             main: self.engine.unit(id).main_pid(),
+            input: None,
             output: (stdout, null),
             notify: None,
             promised: None,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   [shutdown] timeout   at the next shutdown          [control] group, mode   for connections from now on
-//!   [log] to             for each unit when it is started next
+//!   [log] directory, group   from now on, by another logger         [log], the rest   for each unit when it is started next
 //! ```
 
 use std::io;
@@ -16,7 +16,7 @@ use crate::model::time::Spoken;
 use crate::sys::accounts::Accounts;
 use crate::sys::process;
 
-use super::{Init, directory};
+use super::{Init, directory, logging};
 
 /// What differs between two settings, as words that say what holds from now on.
 pub fn changes(old: &Settings, new: &Settings) -> Vec<String> {
@@ -44,8 +44,13 @@ pub fn changes(old: &Settings, new: &Settings) -> Vec<String> {
     } else if old.log != new.log {
         changes.push("[log] has other words, for units that start from now on".to_owned());
     }
-    if (&old.log_directory, &old.log_group) != (&new.log_directory, &new.log_group) {
-        changes.push("[log] directory and group stay as they are until sexton starts anew".to_owned());
+    if old.log_directory != new.log_directory {
+        let directory = new.log_directory.as_deref().unwrap_or("the usual one");
+        changes.push(format!("[log] directory is {directory}; older files stay where they are"));
+    }
+    if old.log_group != new.log_group {
+        let group = new.log_group.as_ref().map_or_else(|| "none".to_owned(), |group| group.to_string());
+        changes.push(format!("[log] group is {group}, for files that are made from now on"));
     }
     changes
 }
@@ -91,7 +96,9 @@ impl Init {
             return;
         }
         self.engine.set_shutdown_timeout(new.shutdown_timeout);
-        self.logs.set_usual(new.log.clone());
+        let mut problems = Vec::new();
+        self.logs.set_usual(logging::usual(&new, &self.run_directory, &mut problems));
+        problems.iter().for_each(|problem| self.say(problem));
         let is_other_door = self.settings.control_group != new.control_group
             || self.settings.socket_mode() != new.socket_mode();
         if let Some(server) = self.server.as_mut().filter(|_| is_other_door) {
@@ -134,7 +141,10 @@ mod tests {
         let keep = Settings { log: Log { keep: Some(9), ..old.log.clone() }, ..Settings::default() };
         assert_eq!(changes(&old, &keep), ["[log] has other words, for units that start from now on"]);
         let elsewhere = Settings { log_directory: Some("/srv".into()), ..Settings::default() };
-        assert_eq!(changes(&old, &elsewhere).len(), 1);
+        assert_eq!(changes(&old, &elsewhere), ["[log] directory is /srv; older files stay where they are"]);
+        let grouped = Settings { log_group: Some(Account::Id(4)), ..Settings::default() };
+        assert_eq!(changes(&old, &grouped), ["[log] group is 4, for files that are made from now on"]);
+        assert_eq!(changes(&grouped, &old), ["[log] group is none, for files that are made from now on"]);
         // A mode that is spelt out and is the usual one is no change.
         let spelt = Settings { control_mode: Some(0o600), ..Settings::default() };
         assert_eq!(changes(&old, &spelt), [""; 0]);

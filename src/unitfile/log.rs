@@ -7,8 +7,8 @@ use toml::de::DeTable;
 use super::kind::Kind;
 use super::read::{Reader, table};
 use super::schema::{Key, key};
-use crate::model::Settings;
 use crate::model::log::{Log, LogFormat, LogTarget, MIN_LINE, MIN_SIZE, MOST_LINE, Rate};
+use crate::model::{Command, Settings};
 
 const TARGETS: &[&str] = &["default", "console", "file", "inherit", "null"];
 const FORMATS: &[&str] = &["raw", "prefix", "json"];
@@ -41,6 +41,12 @@ pub static LOG: &[Key] = &[
         "at most so many lines are taken, as `\"1000/s\"`; the rest is dropped and counted",
     ),
     key("max-line", Kind::Size, "`\"16KiB\"`", "a longer line is cut in parts"),
+    key(
+        "through",
+        Kind::Command,
+        "",
+        "a program that the output goes through before it is logged; it survives restarts of the unit",
+    ),
 ];
 
 /// `[log]` of `sexton.toml`: what holds where a unit does not say otherwise, and where files are.
@@ -74,7 +80,8 @@ impl<'s> Reader<'_, 's> {
     /// `[log]` of a unit.
     pub fn log(&mut self, root: &DeTable<'s>) -> Rc<Log> {
         let Some((keys, _)) = table(root, "log") else { return self.pool.log.usual() };
-        let log = self.log_keys(keys);
+        let mut log = self.log_keys(keys);
+        log.through = self.through(root, keys);
         self.pool.log.share(Rc::new(log))
     }
 
@@ -112,6 +119,20 @@ impl<'s> Reader<'_, 's> {
         log.max_line = longest.and_then(|bytes| u32::try_from(bytes).ok());
         log.rate = self.rate(keys);
         log
+    }
+
+    /// A line that comes out of a program may be one of the run before, which says nothing of this one.
+    fn through(&mut self, root: &DeTable<'s>, keys: &DeTable<'s>) -> Option<Command> {
+        let value = keys.get("through")?;
+        if value.get_ref().as_array().is_some_and(|items| items.is_empty()) {
+            self.problems.error(&value.span(), "'through' is empty");
+        }
+        if table(root, "ready").is_some_and(|(ready, _)| ready.contains_key("log")) {
+            let help = "show readiness in another way, as with [ready] notify";
+            let message = "a unit that is ready by a line of its output cannot have it go through a program";
+            self.problems.error_help(&value.span(), message, help);
+        }
+        self.command(keys, "through")
     }
 
     fn size_between(&mut self, keys: &DeTable<'s>, key: &str, least: u64, most: u64) -> Option<u64> {

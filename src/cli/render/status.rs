@@ -59,6 +59,7 @@ pub fn unit(style: &Style, details: &UnitDetails) -> String {
         block.line("test", UNTESTED);
     }
     block.tested(details);
+    block.optional("filter", &details.filter);
     block.finish(&details.last_output)
 }
 
@@ -101,6 +102,7 @@ pub fn details(style: &Style, details: &UnitDetails) -> String {
     block.optional("stop", &details.stop);
     block.optional("reload", &details.reload);
     block.optional("restart", &details.restart);
+    block.optional("filter", &details.filter);
     block.finish(&details.last_output)
 }
 

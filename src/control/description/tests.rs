@@ -173,6 +173,7 @@ fn every_type_of_the_wire_has_the_fields_that_are_described() {
         configtest: text(),
         pre_stop: texts(),
         reload: text(),
+        filter: text(),
         last_test: Some(Step::default()),
         ..UnitDetails::default()
     };

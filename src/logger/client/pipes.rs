@@ -4,15 +4,17 @@
 //!   console, raw, prefix      one pipe for both streams: their order is what a person reads by
 //!   json; files with prefix   a pipe each: a line says which of them it came by
 //!   null, inherit             none, unless readiness is a line of output: looked at, shown nowhere or as it came
+//!   with a filter             these are the filter's; the unit's own is one for both streams: `filter.rs`
 //! ```
 //!
-//! A unit whose readiness is a line of its output gets new pipes with each start, so that a line of the run before is
-//! never taken for one of this. One whose `[log]` has changed gets them too: what is in the old goes the old way.
+//! A unit whose readiness is a line of its output, or whose lines name their process, gets new pipes with each start, so
+//! that a line of the run before is never taken for one of this. One whose `[log]` has changed gets them too: what is in the old goes the old way.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
+use super::filter::Through;
 use super::{LogPipes, Outputs, Usual, Watch};
 use crate::logger::Slot;
 use crate::logger::protocol::{Attachment, Batch, Stream};
@@ -27,7 +29,8 @@ pub(super) struct Pipe {
     read: OwnedFd,
     write: OwnedFd,
     error: Option<Box<(OwnedFd, OwnedFd)>>,
-    log: Rc<Log>,
+    pub(super) through: Option<Box<Through>>,
+    pub(super) log: Rc<Log>,
     purpose: Purpose,
     generation: u32,
     /// The process that writes, where lines name it.
@@ -43,14 +46,16 @@ pub(super) enum Handover {
 }
 
 impl Pipe {
-    fn new(log: &Rc<Log>, purpose: Purpose, usual: &Usual) -> io::Result<Pipe> {
+    fn new(log: &Rc<Log>, purpose: Purpose, usual: &Usual, serial: u32) -> io::Result<Pipe> {
         let (read, write) = io::pipe()?;
         let apart = purpose == Purpose::Log && log.settled(&usual.log).keeps_streams_apart();
         let error = apart.then(io::pipe).transpose()?;
+        let through = log.through.is_some().then(|| Through::new(serial)).transpose()?;
         Ok(Pipe {
             read: read.into(),
             write: write.into(),
             error: error.map(|(read, write)| Box::new((read.into(), write.into()))),
+            through: through.map(Box::new),
             log: Rc::clone(log),
             purpose,
             generation: usual.generation,
@@ -60,8 +65,24 @@ impl Pipe {
     }
 
     fn outputs(&self) -> Outputs<'_> {
+        match &self.through {
+            Some(through) => {
+                let write = through.unfiltered.1.as_fd();
+                Outputs { stdout: write, stderr: write }
+            }
+            None => self.filtered(),
+        }
+    }
+
+    /// The write ends whose lines are logged.
+    pub(super) fn filtered(&self) -> Outputs<'_> {
         let stderr = self.error.as_ref().map_or(&self.write, |ends| &ends.1);
         Outputs { stdout: self.write.as_fd(), stderr: stderr.as_fd() }
+    }
+
+    /// It is to be replaced at the next start.
+    pub(super) fn outdate(&mut self) {
+        self.generation = self.generation.wrapping_sub(1);
     }
 
     /// What the logger is told of it.
@@ -90,12 +111,18 @@ impl Pipe {
         fds: &mut Vec<BorrowedFd<'a>>,
         entry: &Attachment<'_>,
     ) -> bool {
-        let error = Attachment { stream: Stream::Error, ..entry.clone() };
-        let fits = match &self.error {
-            None => batch.add(std::slice::from_ref(entry)),
-            Some(_) => batch.add(&[entry.clone(), error]),
-        };
+        let of = |stream| Attachment { stream, ..entry.clone() };
+        let mut entries = Vec::with_capacity(4);
+        if self.through.is_some() {
+            entries.extend([of(Stream::Feed), of(Stream::Unfiltered)]);
+        }
+        entries.push(entry.clone());
+        entries.extend(self.error.as_ref().map(|_| of(Stream::Error)));
+        let fits = batch.add(&entries);
         if fits {
+            if let Some(through) = &self.through {
+                fds.extend([through.feed.1.as_fd(), through.unfiltered.0.as_fd()]);
+            }
             fds.push(self.read.as_fd());
             fds.extend(self.error.as_ref().map(|ends| ends.0.as_fd()));
         }
@@ -137,8 +164,8 @@ impl LogPipes {
         self.unwatch(slot);
         self.waiting.retain(|waiting| *waiting != slot);
         self.ended.retain(|ended| *ended != slot);
-        if let Some(place) = self.pipes.get_mut(slot.0 as usize) {
-            *place = None;
+        if let Some(Some(pipe)) = self.pipes.get_mut(slot.0 as usize).map(Option::take) {
+            self.n_filters = self.n_filters.saturating_sub(usize::from(pipe.through.is_some()));
         }
         let _ = self.tails.as_ref().map(|tails| tails.clear(slot)); // What cannot be cleared was a line of another.
     }
@@ -159,12 +186,14 @@ impl LogPipes {
         let target = if log.to == LogTarget::Default { self.usual.log.to } else { log.to };
         let purpose = match target {
             LogTarget::Default | LogTarget::Console | LogTarget::File => Some(Purpose::Log),
-            LogTarget::Inherit => pattern.as_ref().map(|_| Purpose::Show),
-            LogTarget::Null if pattern.is_some() || self.null.is_none() => Some(Purpose::Look),
+            LogTarget::Inherit => (pattern.is_some() || log.through.is_some()).then_some(Purpose::Show),
+            LogTarget::Null if pattern.is_some() || log.through.is_some() || self.null.is_none() => {
+                Some(Purpose::Look)
+            }
             LogTarget::Null => None,
         };
         if let Some(purpose) = purpose {
-            return self.piped(slot, log, purpose, pattern);
+            return self.piped(slot, log, purpose, ready.is_some(), pattern);
         }
         match (target, &self.null) {
             (LogTarget::Null, Some(null)) => Ok(Outputs { stdout: null.as_fd(), stderr: null.as_fd() }),
@@ -177,6 +206,7 @@ impl LogPipes {
         slot: Slot,
         log: &Rc<Log>,
         purpose: Purpose,
+        is_main: bool,
         pattern: Option<Rc<str>>,
     ) -> io::Result<Outputs<'_>> {
         let missing = || io::Error::from_raw_os_error(libc::EBADF);
@@ -184,14 +214,18 @@ impl LogPipes {
         let is_kept = match self.pipes.get(index).ok_or_else(missing)? {
             None => false,
             // A pipe that nobody reads yet is kept: replacing it would lose what is in it.
-            Some(pipe) if pipe.handover == Handover::Waiting => true,
-            Some(pipe) if pipe.generation != self.usual.generation => false,
+            Some(pipe) if pipe.handover == Handover::Waiting => !pipe.is_closed(),
+            Some(pipe) if pipe.generation != self.usual.generation || pipe.is_closed() => false,
+            Some(pipe) if is_main && pipe.pid.is_some() && pipe.through.is_none() => false,
             Some(pipe) => pattern.is_none() && (Rc::ptr_eq(&pipe.log, log) || pipe.log == *log),
         };
         if !is_kept {
-            let pipe = Pipe::new(log, purpose, &self.usual)?;
+            self.next_serial = self.next_serial.wrapping_add(1);
+            let pipe = Pipe::new(log, purpose, &self.usual, self.next_serial)?;
+            self.n_filters += usize::from(pipe.through.is_some());
             let place = self.pipes.get_mut(index).ok_or_else(missing)?;
-            if place.replace(pipe).is_some() {
+            if let Some(old) = place.replace(pipe) {
+                self.n_filters = self.n_filters.saturating_sub(usize::from(old.through.is_some()));
                 // Of the new pipe nothing has been read; what cannot be cleared costs its first line, after a kill.
                 let _ = self.tails.as_ref().map(|tails| tails.clear_marks(slot));
             }

@@ -3,11 +3,12 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::{Logger, OWN_NAME, Outlet, PIPES, Shelf, Source, Wish};
+use super::{Feed, Logger, OWN_NAME, OWN_SLOT, Outlet, PIPES, Shelf, Source, Wish};
 use crate::logger::Slot;
 use crate::logger::memory::{Left, Mark};
-use crate::logger::protocol::{Answer, Attachment, Beginning, MAX_MESSAGE, Order};
+use crate::logger::protocol::{Answer, Attachment, Beginning, MAX_MESSAGE, Order, Stream};
 use crate::logger::route::{Goal, Route};
+use crate::sys::clock;
 use crate::sys::handover;
 use crate::sys::poll::{Interest, Readiness, Token};
 
@@ -40,8 +41,8 @@ impl Logger<'_> {
                 entries.iter().zip(fds).for_each(|(entry, fd)| self.attach(entry, fd));
             }
             Some(Order::Runs(slot, pid)) => {
-                let own = self.outlets.iter_mut().filter(|outlet| outlet.slot == slot);
-                own.for_each(|outlet| outlet.pid = Some(pid));
+                let own = self.sources.iter_mut().flatten().filter(|source| source.slot == slot);
+                own.for_each(|source| source.pid = Some(pid));
             }
             Some(Order::Unwatch(slot)) => {
                 let own = self.sources.iter_mut().flatten().filter(|source| source.slot == slot);
@@ -50,12 +51,15 @@ impl Logger<'_> {
             Some(Order::Ended(mut slots)) => {
                 slots.sort_unstable();
                 self.drain_ready();
-                self.each_of(&slots, Logger::end_line);
+                self.each_of(&slots, Logger::end_line_of_unit);
             }
             Some(Order::Flush(slot)) => {
-                self.each_of(&[slot], Logger::drain);
+                self.each_of(&[slot], Logger::drain_unit);
                 self.answer(Answer::Flushed(slot));
             }
+            Some(Order::FilterEnded(slot)) => self.end_filtered(slot),
+            Some(Order::Bypass(slot)) => self.bypass(slot, fds.into_iter().next()),
+            Some(Order::Filter(slot)) => self.filter_again(slot),
             Some(Order::Say(text)) => text.lines().for_each(|line| self.say(line)),
             // What cannot be read comes from no sexton; the other two were seen to already.
             Some(Order::Finish | Order::Retire) | None => {}
@@ -67,15 +71,24 @@ impl Logger<'_> {
         self.desk.console.begin(beginning.width, beginning.own.format);
         self.shelf = Shelf { directory: beginning.directory.into(), group: beginning.group };
         let has_files = matches!(beginning.own.goal, Goal::File { .. });
-        self.own = has_files.then(|| Outlet::new(Slot(u32::MAX), OWN_NAME, beginning.own, &self.shelf));
+        self.own = has_files.then(|| Outlet::new(OWN_SLOT, OWN_NAME, beginning.own, &self.shelf));
     }
 
     /// Takes a pipe over. An earlier pipe of the unit is read on until nobody writes to it any more; that a line of
     /// it says nothing about this run shows in its serial.
     fn attach(&mut self, entry: &Attachment<'_>, fd: OwnedFd) {
+        if entry.stream == Stream::Feed {
+            self.coming_feed = Feed::new(fd).ok();
+            return;
+        }
         let outlet = self.outlet_of(entry.slot, entry.name, entry.route);
         let Ok(mut source) = Source::new(entry, fd, outlet) else { return };
+        match entry.stream {
+            Stream::Unfiltered => source.feed = self.coming_feed.take(),
+            Stream::Output | Stream::Error | Stream::Feed => source.is_filtered = self.has_filter(entry.slot),
+        }
         self.succeed(entry, &mut source);
+        self.n_feeds += usize::from(source.feed.is_some());
         let place = self.holes.last().copied().unwrap_or(self.sources.len());
         let token = Token::new(PIPES, u32::try_from(place).unwrap_or(u32::MAX));
         if self.poller.add(source.fd(), token, Interest::Read).is_err() {
@@ -83,7 +96,6 @@ impl Logger<'_> {
         }
         if let Some(outlet) = self.outlets.get_mut(outlet) {
             outlet.users += 1;
-            outlet.pid = entry.pid.or(outlet.pid);
         }
         match self.sources.get_mut(place) {
             Some(hole) => {
@@ -91,6 +103,21 @@ impl Logger<'_> {
                 self.holes.pop();
             }
             None => self.sources.push(Some(source)),
+        }
+        self.tend_feed(place);
+    }
+
+    /// Is there a pipe that leads to a filter of this unit?
+    fn has_filter(&self, slot: Slot) -> bool {
+        self.n_feeds > 0
+            && self.sources.iter().flatten().any(|source| source.slot == slot && source.feed.is_some())
+    }
+
+    /// A filter is somebody else than the unit, and goes on within its line.
+    pub(super) fn end_line_of_unit(&mut self, place: usize) {
+        let is_filtered = |source: &Source| source.is_filtered;
+        if !self.sources.get(place).and_then(Option::as_ref).is_some_and(is_filtered) {
+            self.end_line(place);
         }
     }
 
@@ -110,7 +137,8 @@ impl Logger<'_> {
         }
         let at = |left: &Left| (left.slot, left.stream) == (entry.slot, entry.stream);
         let left = self.estate.iter().position(at).map(|index| self.estate.swap_remove(index));
-        source.follow(memory.mark_of(entry.slot, entry.stream), left, entry.route.max_line);
+        let mark = memory.mark_of(entry.slot, entry.stream);
+        source.follow(mark, left, entry.route.max_line, clock::now());
     }
 
     /// The place of the outlet of this unit, which is made where there is none.

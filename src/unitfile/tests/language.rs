@@ -85,6 +85,7 @@ fn every_key_of_a_unit_is_understood() {
         (LogTarget::File, Some(LogFormat::Json), Some(1 << 20), Some(2))
     );
     assert_eq!((log.rate, log.max_line), (Rate::parse("100/m"), Some(4096)));
+    assert_eq!(log.through.as_ref().unwrap().to_string(), "grep -v 'web ${NOISE:-noise}'");
     assert!(unit.manual && unit.essential);
 }
 
@@ -163,6 +164,7 @@ max-size = "1MiB"
 keep = 2
 rate = "100/m"
 max-line = 4096
+through = ["grep", "-v", "%n ${NOISE:-noise}"]
 "#;
 
 #[test]
@@ -234,6 +236,16 @@ const IMPOSSIBLE: &[(&str, &str)] = &[
         "5:1: one way to be ready is enough: 'notify' is there already, 'fd' too",
     ),
     ("[ready]\nmatches = \"x\"", "4:11: 'matches' goes with 'exec', which is not there"),
+    ("[log]\nthrough = []", "4:11: 'through' is empty"),
+    ("[log]\nthrough = [\"\"]", "4:11: the program, the first of the array, is empty"),
+    (
+        "[log]\nthrough = \"sed -u\"",
+        "4:11: 'through' takes a command, this is a string (no shell is involved; write through = [\"sed\", \"-u\"])",
+    ),
+    (
+        "[ready]\nlog = \"up\"\n[log]\nthrough = [\"cat\"]",
+        "6:11: a unit that is ready by a line of its output cannot have it go through a program (show readiness in another way, as with [ready] notify)",
+    ),
     ("[stop]\nsteps = []", "4:9: at least one step is needed"),
     (
         "[stop]\nsteps = [{ signal = \"TREM\", wait = \"1s\" }]",
