@@ -102,7 +102,8 @@ impl Source {
     pub(super) fn left(&self) -> Option<Left> {
         let waiting = self.feed.as_ref().map(Feed::waiting).unwrap_or_default();
         let bytes = [waiting, self.lines.kept()].concat();
-        (self.is_marked && !bytes.is_empty()).then(|| Left { slot: self.slot, stream: self.stream, bytes })
+        let left = Left { slot: self.slot, stream: self.stream, bytes };
+        (self.is_marked && !left.bytes.is_empty()).then_some(left)
     }
 
     /// A newer pipe of the unit is there.

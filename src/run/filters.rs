@@ -233,7 +233,7 @@ impl Init {
         filter.delay = (filter.delay * 2).min(MAX_DELAY);
         let is_new = filter.trouble.as_ref() != Some(&trouble) || filter.is_passed_by() != was_passed_by;
         let said = format!(
-            "{}: its filter {} is gone: {trouble}; started again in {}{}",
+            "{}: its filter {} does not run: {trouble}; started again in {}{}",
             filter.unit.name,
             filter.command(),
             Spoken(delay),

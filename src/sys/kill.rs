@@ -52,7 +52,7 @@ pub enum Reached {
     Nobody,
 }
 
-/// Sends a signal to everybody who is left but sexton itself and those in `spared`; CONT follows it, so that
+/// Sends a signal to everybody who is left but sexton itself and the groups of `spared`; CONT follows it, so that
 /// stopped processes can act on it. Nobody left is no error.
 pub fn everybody(signal: Signal, spared: &[Pid]) -> io::Result<Reached> {
     let answer = if is_pid_1() && (spared.is_empty() || !processes::are_visible()) {
@@ -112,6 +112,7 @@ fn targets(spared: &[Pid]) -> io::Result<Vec<Pid>> {
             && !entry.is_zombie()
             && !entry.is_kernel_thread()
             && !spared.contains(&entry.pid)
+            && !entry.group.is_some_and(|group| spared.contains(&group))
             && descendants.as_ref().is_none_or(|descendants| descendants.contains(&entry.pid))
     };
     Ok(all.iter().filter(wanted).map(|entry| entry.pid).collect())

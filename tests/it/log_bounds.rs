@@ -38,7 +38,7 @@ fn thousand(script: &str) -> Machine {
         .unit(
             "w@",
             &format!(
-                "[instances]\ncount = {UNITS}\n[task]\nexec = [\"/bin/sh\", \"-c\", \"{script}; echo >> @DIR@/done; exec sleep 100000\"]\n[ready]\ntimeout = \"1h\"\n"
+                "[instances]\ncount = {UNITS}\n[service]\nexec = [\"/bin/sh\", \"-c\", \"{script}; echo >> @DIR@/done; exec sleep 100000\"]\n"
             ),
         )
         .up()
@@ -79,7 +79,7 @@ fn ten_thousand_restarts_leave_no_descriptor_and_no_memory_behind() {
         // Lines that name their process take new pipes for each start.
         .unit(
             "x",
-            "[service]\nexec = [\"/bin/true\"]\n[restart]\non = \"always\"\ndelay = \"0ms\"\nmax-delay = \"0ms\"\nlimit = 1000000\n",
+            "[service]\nexec = [\"/bin/true\"]\n[restart]\non = \"always\"\ndelay = \"0ms\"\nmax-delay = \"0ms\"\nlimit = 1000\nwindow = \"1ms\"\n",
         )
         .up();
     let pid1 = machine.pid1().as_raw();
@@ -129,7 +129,8 @@ fn a_kill_of_the_logger_while_nobody_reads_the_console_costs_a_unit_at_most_its_
     let mut text = Vec::new();
     let text = within(PATIENCE, "the end comes", || {
         let mut chunk = vec![0; 1 << 16];
-        text.extend_from_slice(&chunk[..reader.read(&mut chunk).unwrap_or(0)]);
+        let count = reader.read(&mut chunk).unwrap_or(0);
+        text.extend_from_slice(&chunk[..count]);
         let all = String::from_utf8_lossy(&text).into_owned();
         all.contains("the end").then_some(all)
     });
