@@ -2,7 +2,7 @@
 //!
 //! | role | chosen by |
 //! | --- | --- |
-//! | wrapper | the names `tini`, `tini-static`, `docker-init`, `dumb-init`; `sexton -- COMMAND` without units |
+//! | wrapper | the names `tini`, `tini-static`, `docker-init`, `dumb-init`; `sexton -- COMMAND`, or PID 1 with a command, without units |
 //! | logger | `argv[0]` is the name that PID 1 gives its helper |
 //! | init | pid 1 without arguments, or with a command and with units for it; `sexton init`; `sexton up DIR` |
 //! | client | everything else, and the names `poweroff`, `reboot`, `halt` |
@@ -25,7 +25,7 @@ use sexton::sys::arguments::Arguments;
 use sexton::sys::entries;
 use sexton::sys::handover;
 use sexton::sys::process::{self, MachineEnd};
-use sexton::wrapper;
+use sexton::wrapper::{self, Surroundings};
 
 sexton::begin_at!(wrap, run_as);
 
@@ -34,7 +34,12 @@ static ALLOCATOR: Patient = Patient;
 
 /// The wrapper comes before everything else: what it costs is paid by every container that it is in.
 fn wrap(arguments: &mut Arguments) -> Option<u8> {
-    wrapper::early(arguments, || entries::any_ends_with(c"/etc/sexton/units", b".toml"))
+    let around = Surroundings {
+        has_units: || entries::any_ends_with(c"/etc/sexton/units", b".toml"),
+        is_pid_1: || std::process::id() == 1,
+        begins_command: container::begins_command,
+    };
+    wrapper::early(arguments, around)
 }
 
 /// Finds the role and plays it; answers the exit status.

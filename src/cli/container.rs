@@ -48,9 +48,12 @@ pub fn command_in(words: &[OsString]) -> Option<&[OsString]> {
     if first == "--" {
         return (!rest.is_empty()).then_some(rest);
     }
-    let is_ours =
-        first.as_encoded_bytes().starts_with(b"-") || COMMANDS.iter().any(|command| first == command);
-    (!is_ours).then_some(words)
+    begins_command(first.as_encoded_bytes()).then_some(words)
+}
+
+/// Is this first word of PID 1's the command of a container, and neither an option nor a command of sexton?
+pub fn begins_command(word: &[u8]) -> bool {
+    !word.starts_with(b"-") && !COMMANDS.iter().any(|command| command.as_bytes() == word)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::sys::arguments::Arguments;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The status for a wrong command line, as of all commands of sexton.
-const USAGE: u8 = 2;
+pub(super) const USAGE: u8 = 2;
 
 /// The options that only the wrapper has. A command line that begins with one of them, or with `--`, is the wrapper's.
 const OPTIONS: [&[u8]; 7] = [b"grace", b"drain", b"remap", b"env-file", b"group", b"rewrite", b"verbose"];
@@ -24,6 +24,11 @@ pub(super) fn begins_with(word: &[u8]) -> bool {
     let Some(name) = word.strip_prefix(b"--") else { return false };
     let name = name.split(|byte| *byte == b'=').next().unwrap_or_default();
     name.is_empty() || OPTIONS.contains(&name)
+}
+
+/// Is this first word an option of the wrapper's, and not the command or the `--` before it?
+pub(super) fn has_options(word: &[u8]) -> bool {
+    word.starts_with(b"-") && word != b"--"
 }
 
 /// Reads its command line.
