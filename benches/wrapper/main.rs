@@ -196,8 +196,9 @@ fn report(subjects: &[Subject], rounds: usize) -> usize {
     let mut rows = Vec::new();
     for subject in subjects {
         let [private, resident] = again("--hold", &subject.words);
-        let [wall, cpu, faults] = [|round: &Round| round.wall, |round| round.cpu, |round| round.faults]
-            .map(|of| subject.median(of));
+        let [wall, cpu, faults] =
+            [(|round| round.wall) as fn(&Round) -> f64, |round| round.cpu, |round| round.faults]
+                .map(|of| subject.median(of));
         let name = subject.name;
         println!("{name:<20} {wall:>9.0} {cpu:>9.0} {faults:>12.0} {private:>12.0} {resident:>13.0}");
         rows.push((subject, [wall, cpu, private]));

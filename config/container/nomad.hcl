@@ -16,7 +16,7 @@ job "web" {
       driver = "docker"
       user   = "33:33"
 
-      # [shutdown] timeout in sexton.toml is a little less.
+      # SEXTON_SHUTDOWN_TIMEOUT below is a little less.
       kill_signal  = "SIGTERM"
       kill_timeout = "30s"
 
@@ -39,7 +39,8 @@ job "web" {
       }
 
       env {
-        WORKERS = "8"
+        WORKERS                 = "8"
+        SEXTON_SHUTDOWN_TIMEOUT = "27s"
       }
 
       service {

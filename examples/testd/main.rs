@@ -25,7 +25,12 @@ use std::process::exit;
 
 fn main() {
     facts::restore_sigpipe();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<String> = std::env::args().collect();
+    let name = arguments.drain(..1).next().unwrap_or_default();
+    if name == "/app" && arguments.is_empty() {
+        // The program of config/container/scratch, as it is called there.
+        arguments = ["listen", "http", "127.0.0.1:8080", "200", "wait"].map(str::to_owned).into();
+    }
     let outcome = match arguments.split_first() {
         Some((first, rest)) if first == "chamber" => chamber::enter(rest),
         _ => actions::perform(&arguments),

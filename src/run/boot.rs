@@ -135,7 +135,9 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
     let signals = insist(SignalFd::new).map_err(failed("make a signalfd"))?;
     let token = Token::new(Class::Signals as u8, 0);
     insist(|| poller.add(signals.as_fd(), token, Interest::Read)).map_err(failed("wait for signals"))?;
-    let loaded = load::load(&options.paths);
+    let mut loaded = load::load(&options.paths);
+    let timeout = std::env::var_os(settings::TIMEOUT);
+    limitations.extend(settings::take_timeout(&mut loaded.settings, timeout.as_deref()));
     let server = open_control(&options.run_directory, &loaded.settings, &mut limitations);
     if place == Place::Child && server.is_none() {
         find_no_other(&options.run_directory)?;

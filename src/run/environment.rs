@@ -14,7 +14,7 @@ use std::rc::Rc;
 pub use crate::model::env_file::parse as parse_env_file;
 
 /// Variables of sexton's own environment that are meant for sexton alone.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "NOTIFY_SOCKET",
     "LISTEN_PID",
     "LISTEN_FDS",
@@ -22,6 +22,7 @@ const OWN: [&str; 8] = [
     "WATCHDOG_PID",
     "WATCHDOG_USEC",
     "SEXTON_CONTROL",
+    "SEXTON_SHUTDOWN_TIMEOUT",
     "MAINPID",
 ];
 

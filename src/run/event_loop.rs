@@ -15,6 +15,7 @@
 use crate::engine::{Event, Request, Shutdown, UnitId};
 use crate::logger::Slot;
 use crate::logger::client::LogEvent;
+use crate::model::time::Spoken;
 use crate::model::{Moment, Pid};
 use crate::sys::clock;
 use crate::sys::memory;
@@ -155,8 +156,14 @@ impl Init {
     }
 
     pub(super) fn shut_down(&mut self, how: Shutdown, because: &str) {
-        let haste = if self.engine.is_asked_to_end() { " at once, without waiting" } else { "" };
-        self.say(&format!("shutting down{haste}: {because}"));
+        // Nobody tells a container how long it has: its log shows afterwards whether that was less.
+        let words = match self.engine.is_asked_to_end() {
+            true => format!("shutting down at once, without waiting: {because}"),
+            false => {
+                format!("shutting down: {because}; in {} at most", Spoken(self.settings.shutdown_timeout))
+            }
+        };
+        self.say(&words);
         let id = self.requests.open(Pending::own());
         self.events.push_back(Event::Requested { id, request: Request::Shutdown(how) });
     }

@@ -5,6 +5,7 @@
 //!   [log] directory, group   from now on, by another logger         [log], the rest   for each unit when it is started next
 //! ```
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -12,11 +13,30 @@ use std::path::Path;
 use crate::control::policy::Policy;
 use crate::model::Settings;
 use crate::model::log::LogTarget;
-use crate::model::time::Spoken;
+use crate::model::time::{self, Spoken};
 use crate::sys::accounts::Accounts;
 use crate::sys::process;
 
 use super::{Init, directory, logging};
+
+/// The variable that says how long a shutdown may take, over `[shutdown] timeout`.
+pub const TIMEOUT: &str = "SEXTON_SHUTDOWN_TIMEOUT";
+
+/// Takes the timeout from the environment: whoever starts a container knows its grace, and who wrote its image does not.
+/// Answers what is wrong with a value that is none.
+pub fn take_timeout(settings: &mut Settings, value: Option<&OsStr>) -> Option<String> {
+    let value = value?.to_string_lossy();
+    match time::parse_duration(&value) {
+        Ok(timeout) if !timeout.is_zero() => {
+            settings.shutdown_timeout = timeout;
+            None
+        }
+        _ => Some(format!(
+            "cannot read {TIMEOUT} '{value}': it should be a duration, such as 8s; a shutdown may take {}",
+            Spoken(settings.shutdown_timeout)
+        )),
+    }
+}
 
 /// What differs between two settings, as words that say what holds from now on.
 pub fn changes(old: &Settings, new: &Settings) -> Vec<String> {
@@ -90,7 +110,8 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 
 impl Init {
     /// A sync went over to these.
-    pub(super) fn take_settings(&mut self, new: Settings) {
+    pub(super) fn take_settings(&mut self, mut new: Settings) {
+        let _ = take_timeout(&mut new, std::env::var_os(TIMEOUT).as_deref()); // A wrong one was told at the start.
         let changes = changes(&self.settings, &new);
         if changes.is_empty() {
             return;
@@ -118,6 +139,25 @@ mod tests {
     use crate::model::Account;
     use crate::model::log::Log;
     use std::time::Duration;
+
+    #[test]
+    fn the_environment_has_the_last_word_on_the_timeout_and_a_wrong_one_is_told() {
+        let with = |value: &str| {
+            let mut settings = Settings { shutdown_timeout: Duration::from_secs(20), ..Settings::default() };
+            let told = take_timeout(&mut settings, Some(OsStr::new(value)));
+            (settings.shutdown_timeout.as_secs(), told)
+        };
+        assert_eq!(with("8s"), (8, None));
+        for wrong in ["soon", "0s", "8", ""] {
+            let words = format!(
+                "cannot read SEXTON_SHUTDOWN_TIMEOUT '{wrong}': it should be a duration, such as 8s; a shutdown may take 20 s"
+            );
+            assert_eq!(with(wrong), (20, Some(words)));
+        }
+        let mut settings = Settings::default();
+        assert_eq!(take_timeout(&mut settings, None), None);
+        assert_eq!(settings, Settings::default());
+    }
 
     #[test]
     fn what_is_new_in_the_settings_is_said_and_nothing_else() {

@@ -2,7 +2,9 @@
 //!
 //! Tests that run at the same time share it; the last one ends it, and everything that it started.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,6 +32,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub struct Engine {
     scratch: PathBuf,
     daemon: Mutex<Child>,
+    built: Mutex<BTreeSet<&'static str>>,
 }
 
 /// What `docker` said, and with which status.
@@ -71,18 +74,20 @@ impl Engine {
         // The machine's own configuration is for the machine's own engine.
         write(&scratch.join("daemon.json"), "{}");
         let below = |name: &str| scratch.join(name).display().to_string();
+        // `docker run --init` brings it into the container by this name.
+        fs::copy(sexton(), scratch.join("docker-init")).unwrap_or_else(|e| panic!("docker-init: {e}"));
         #[allow(clippy::disallowed_methods, reason = "the engine is a child of the test")]
         let daemon = Command::new(needs("dockerd", "docker.io"))
             .args(["--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"])
             .args(["--data-root", &below("data"), "--exec-root", &below("exec"), "--pidfile", &below("pid")])
             .args(["--host", &format!("unix://{}", below("socket"))])
-            .args(["--config-file", &below("daemon.json")])
+            .args(["--config-file", &below("daemon.json"), "--init-path", &below("docker-init")])
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
             .spawn()
             .unwrap_or_else(|e| panic!("dockerd: {e}"));
-        let engine = Engine { scratch, daemon: Mutex::new(daemon) };
+        let engine = Engine { scratch, daemon: Mutex::new(daemon), built: Mutex::default() };
         within(PATIENCE, "the engine answers", || {
             engine.fail_if_over();
             (engine.docker(&["version"]).code == 0).then_some(())
@@ -111,22 +116,39 @@ impl Engine {
         directory
     }
 
-    /// `docker build`.
+    /// `docker build`. Nothing comes from the network: there is none.
     #[track_caller]
     pub fn build(&self, image: &str, context: &Path) {
-        self.docker(&["build", "--quiet", "--tag", image, &context.display().to_string()]).expect(0);
+        let context = context.display().to_string();
+        self.docker(&["build", "--quiet", "--network=none", "--tag", image, &context]).expect(0);
     }
 
-    /// `docker WORDS`; what it says on both outputs.
-    pub fn docker(&self, words: &[&str]) -> Said {
+    /// Makes an image that several tests want, unless one of them has. The others wait for it.
+    pub fn once(&self, image: &'static str, make: impl FnOnce()) {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if !built.contains(image) {
+            make();
+            built.insert(image);
+        }
+    }
+
+    /// `docker WORDS`, yet to be run.
+    pub fn client(&self, words: &[&str]) -> Command {
         // Debian's client, where there is another one as well: it fits Debian's engine.
         let client = Path::new("/usr/bin/docker");
         let client =
             if client.exists() { client.to_owned() } else { PathBuf::from(needs("docker", "docker.io")) };
         let host = format!("unix://{}", self.scratch.join("socket").display());
         let mut command = Command::new("timeout");
-        command.args(["-s", "KILL", "300"]).arg(client).args(["--host", &host]).args(words);
-        command.env("DOCKER_BUILDKIT", "0").env("DOCKER_CONFIG", &self.scratch).stdin(Stdio::null());
+        command.args(["--foreground", "-s", "KILL", "300"]).arg(client).args(["--host", &host]).args(words);
+        command.env("DOCKER_BUILDKIT", "0").env("DOCKER_CONFIG", &self.scratch);
+        command
+    }
+
+    /// `docker WORDS`; what it says on both outputs.
+    pub fn docker(&self, words: &[&str]) -> Said {
+        let mut command = self.client(words);
+        command.stdin(Stdio::null());
         #[allow(clippy::disallowed_methods, reason = "the command is a child of the test")]
         let output = command.output().unwrap_or_else(|e| panic!("docker: {e}"));
         let mut out = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -236,19 +258,38 @@ impl Plan {
         places.into_iter().flat_map(volume).collect()
     }
 
-    /// `docker run --detach`: units and settings in /etc/sexton, a directory that is shared with the test in /out.
-    #[track_caller]
-    pub fn start(self) -> Container {
+    /// The words of `docker run` with these options, and the container that they make.
+    fn words(self, options: &[&str]) -> (Vec<String>, Container) {
         let name = format!("c{}", number());
-        let mut words: Vec<String> =
-            ["run", "--detach", "--init=false", "--network=none", "--name", &name].map(str::to_owned).into();
+        let mut words: Vec<String> = vec!["run".to_owned()];
+        words.extend(options.iter().map(|word| (*word).to_owned()));
+        words.extend(["--init=false", "--network=none", "--name", &name].map(str::to_owned));
         words.extend(self.volumes());
         words.extend(self.options);
         words.push(self.image);
         words.extend(self.words);
+        (words, Container { engine: self.engine, name, shared: self.shared })
+    }
+
+    /// `docker run --detach`: units and settings in /etc/sexton, a directory that is shared with the test in /out.
+    #[track_caller]
+    pub fn start(self) -> Container {
+        let (words, container) = self.words(&["--detach"]);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.engine.docker(&words).expect(0);
-        Container { engine: self.engine, name, shared: self.shared }
+        container.engine.docker(&words).expect(0);
+        container
+    }
+
+    /// `docker run -it` on this terminal; its client, which is yet to be waited for.
+    pub fn start_on(self, terminal: OwnedFd) -> (Container, Child) {
+        let (words, container) = self.words(&["--interactive", "--tty"]);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let copy = || terminal.try_clone().unwrap_or_else(|e| panic!("the terminal: {e}"));
+        let mut client = container.engine.client(&words);
+        client.stdin(copy()).stdout(copy()).stderr(copy());
+        #[allow(clippy::disallowed_methods, reason = "the command is a child of the test")]
+        let client = client.spawn().unwrap_or_else(|e| panic!("docker: {e}"));
+        (container, client)
     }
 }
 

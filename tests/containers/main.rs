@@ -3,7 +3,8 @@
 //! ```text
 //!   engine   dockerd in a scratch directory, an image FROM scratch, `docker …`, its end
 //!   bundle   one directory for runc, run again and again: a tenth of a second each
-//!   status   stopping   places   probes   life   examples     what is shown, one theme a file
+//!   debian   an image of this machine's own files, where there is no registry to take one from
+//!   status   stopping   places   probes   life   examples   terminal   wrapped     what is shown, one theme a file
 //! ```
 //!
 //! All of it takes root, because the engine does. What is checked is seen from outside: by the engine, by the status of
@@ -20,6 +21,7 @@
 mod harness;
 
 mod bundle;
+mod debian;
 mod engine;
 mod examples;
 mod life;
@@ -27,3 +29,5 @@ mod places;
 mod probes;
 mod status;
 mod stopping;
+mod terminal;
+mod wrapped;

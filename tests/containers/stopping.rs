@@ -58,6 +58,30 @@ fn a_stubborn_service_costs_its_own_wait_or_the_timeout_of_the_shutdown() {
 }
 
 #[test]
+fn whoever_runs_the_container_says_how_long_its_end_may_take() {
+    let engine = engine();
+    let deaf = service(
+        "ignore TERM dump /out/facts wait",
+        "[stop]\nsteps = [{ signal = \"TERM\", wait = \"1h\" }]\n",
+    );
+    let container = engine
+        .plan(&[("deaf", &deaf)])
+        .settings("[shutdown]\ntimeout = \"1h\"\n")
+        .options(&["--env", "SEXTON_SHUTDOWN_TIMEOUT=4s"])
+        .start();
+    container.await_logs("deaf is ready");
+    let facts: serde_json::Value = serde_json::from_str(&container.await_file("facts")).unwrap_or_default();
+    assert_eq!(facts["environment"]["SEXTON_SHUTDOWN_TIMEOUT"], serde_json::Value::Null, "it is sexton's");
+    // A sync does not forget it.
+    container.exec(&["/sexton", "sync"]).expect(0);
+    stops(&container);
+    assert!(container.logs().contains("in 4 s at most"), "{}", container.logs());
+    let wrong = engine.plan(&[("deaf", &deaf)]).options(&["--env", "SEXTON_SHUTDOWN_TIMEOUT=soon"]).start();
+    wrong.await_logs("cannot read SEXTON_SHUTDOWN_TIMEOUT 'soon': it should be a duration, such as 8s; a shutdown may take 90 s");
+    wrong.docker(&["kill"]);
+}
+
+#[test]
 fn the_services_stop_in_reverse_and_the_command_first() {
     let engine = engine();
     let store = service("trap TERM /out/order 0 wait", "");

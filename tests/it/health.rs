@@ -58,6 +58,20 @@ fn a_probe_costs_less_than_ten_milliseconds_and_tires_nobody() {
     assert!(client + init < 10.0, "{client} ms in the client, {init} ms in PID 1");
 }
 
+/// The fastest of many: that one met nobody else on its way.
+#[test]
+fn a_probe_takes_less_than_ten_milliseconds_from_its_start_to_its_answer() {
+    let machine = Plan::new()
+        .file("units/many@.toml", "[instances]\ncount = 200\n[service]\nexec = [\"@TESTD@\", \"wait\"]\n")
+        .up();
+    until("all are ready", || machine.sexton(&["health"]).ok().then_some(()));
+    let line = "for n in $(seq 200); do a=${EPOCHREALTIME/[.,]/}; @SEXTON@ health || exit 1; \
+                b=${EPOCHREALTIME/[.,]/}; echo $((b - a)); done";
+    let times = machine.run(&["bash", "-c", &machine.fill(line)]).expect(0).out;
+    let fastest = times.lines().filter_map(|line| line.parse::<u32>().ok()).min();
+    assert!(fastest.is_some_and(|fastest| fastest < 10_000), "{fastest:?} µs");
+}
+
 #[test]
 fn where_there_is_no_init_it_says_so() {
     let machine = Plan::new().up();

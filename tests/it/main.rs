@@ -22,6 +22,7 @@ mod hostile;
 mod library;
 mod log_bounds;
 mod logs;
+mod manifests;
 mod overlap;
 mod pre_stop;
 mod process;

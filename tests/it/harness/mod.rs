@@ -8,6 +8,7 @@
 
 pub mod inside;
 pub mod machine;
+pub mod pty;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

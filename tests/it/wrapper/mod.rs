@@ -1,6 +1,8 @@
 //! The wrapper: as tini and dumb-init, side by side with Debian's own, and what it does beyond them.
 
 mod beside;
+mod bytes;
+mod catatonit;
 mod ends;
 mod hygiene;
 mod signals;

@@ -4,65 +4,37 @@
 //!   test ── master │ slave ── bash -i ── tini ── cat
 //! ```
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::AsFd;
-
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::pty::openpty;
 use nix::unistd::ttyname;
 
+use crate::harness::pty::{CTRL_C, CTRL_D, CTRL_Z, Screen};
 use crate::harness::{Machine, Plan, until};
 
-const CTRL_C: &str = "\x03";
-const CTRL_Z: &str = "\x1a";
-const CTRL_D: &str = "\x04";
-
-/// A terminal with somebody who types and reads.
+/// A machine and its terminal.
 struct Terminal {
-    master: File,
-    seen: String,
+    screen: Screen,
     machine: Machine,
 }
 
 impl Terminal {
     /// One that controls PID 1, which becomes `command`.
     fn of(command: &[&str]) -> Terminal {
-        let pty = openpty(None, None).unwrap_or_else(|e| panic!("openpty: {e}"));
-        let name = ttyname(&pty.slave).unwrap_or_else(|e| panic!("ttyname: {e}"));
-        // Another test's machine must not inherit the terminal, or it would never hang up.
-        for end in [pty.master.as_fd(), pty.slave.as_fd()] {
-            let flag = FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC);
-            fcntl(end, flag).unwrap_or_else(|e| panic!("fcntl: {e}"));
-        }
-        let flag = FcntlArg::F_SETFL(OFlag::O_NONBLOCK);
-        fcntl(pty.master.as_fd(), flag).unwrap_or_else(|e| panic!("fcntl: {e}"));
+        let (screen, slave) = Screen::open();
+        let name = ttyname(&slave).unwrap_or_else(|e| panic!("ttyname: {e}"));
         let mut plan = Plan::new().setup("mkdir -p -m 777 @DIR@/out; stty -echo; PS1='[$?] '; export PS1");
         for name in ["sexton", "tini", "dumb-init"] {
             plan = plan.setup(&format!("ln -s @SEXTON@ @DIR@/out/{name}"));
         }
         let machine = plan.on_terminal(&name.display().to_string()).command(command).boot();
-        Terminal { master: pty.master.into(), seen: String::new(), machine }
+        Terminal { screen, machine }
     }
 
     fn types(&mut self, text: &str) {
-        let text = self.machine.fill(text);
-        self.master.write_all(text.as_bytes()).unwrap_or_else(|e| panic!("the terminal: {e}"));
+        self.screen.types(&self.machine.fill(text));
     }
 
-    /// Waits until the screen shows this, and forgets what came before it.
     #[track_caller]
     fn shows(&mut self, text: &str) {
-        let what = format!("the terminal shows {text:?}");
-        let (master, seen) = (&mut self.master, &mut self.seen);
-        let at = until(&what, || {
-            let mut some = [0; 4096];
-            if let Ok(count) = master.read(&mut some) {
-                seen.push_str(&String::from_utf8_lossy(&some[..count]));
-            }
-            seen.find(text)
-        });
-        self.seen.drain(..at + text.len());
+        self.screen.shows(text);
     }
 }
 
@@ -116,7 +88,7 @@ fn shell_has_job_control(wrapper: &[&str]) {
     let words = [wrapper, &SHELL].concat();
     let mut terminal = Terminal::of(&words);
     terminal.shows("] ");
-    assert!(!terminal.seen.contains("no job control"), "{}", terminal.seen);
+    assert!(!terminal.screen.seen.contains("no job control"), "{}", terminal.screen.seen);
     terminal.types("cat\none\n");
     terminal.shows("one");
     terminal.types(CTRL_Z);
