@@ -12,7 +12,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::engine::{Engine, write};
+use crate::engine::{Engine, open_to_all, write};
 use crate::harness::needs;
 
 /// The name that the examples begin with.
@@ -63,6 +63,7 @@ fn fill(root: &Path) {
     for name in ["tmp", "run", "proc", "sys", "dev", "var/lib/apt/lists"] {
         make(&root.join(name));
     }
+    open_to_all(&root.join("tmp"));
     let mut files: Vec<PathBuf> = PROGRAMS.iter().map(|(name, from)| needs(name, from).into()).collect();
     FILES.iter().for_each(|path| files_below(Path::new(path), &mut files));
     let libraries = libraries(files.iter().filter(|path| is_elf(path)));

@@ -195,7 +195,8 @@ impl Drop for Engine {
     }
 }
 
-fn open_to_all(path: &Path) {
+/// Everybody may make files there.
+pub fn open_to_all(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let open = fs::Permissions::from_mode(0o777);
     fs::set_permissions(path, open).unwrap_or_else(|e| panic!("{}: {e}", path.display()));

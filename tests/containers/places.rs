@@ -117,21 +117,27 @@ fn a_root_that_is_read_only_with_no_run_and_no_cgroup_is_enough() {
     assert_eq!(said.matches("cannot make the run directory").count(), 1, "{said}");
 }
 
-/// A store that has to be ready before the command runs, is restarted once, and ends in order.
-const STORE: (&str, &str) = (
-    "store",
-    "[service]\nexec = [\"/testd\", \"notify\", \"READY=1\", \"wait\"]\n[ready]\nnotify = true\ntimeout = \"10m\"\n",
-);
+/// A store that has to be ready before the command runs, and another that waits to be asked for.
+const STORES: [(&str, &str); 2] = [
+    (
+        "store",
+        "[service]\nexec = [\"/testd\", \"notify\", \"READY=1\", \"wait\"]\n[ready]\nnotify = true\ntimeout = \"10m\"\n",
+    ),
+    (
+        "later",
+        "manual = true\n[service]\nexec = [\"/testd\", \"notify\", \"READY=1\", \"wait\"]\n[ready]\nnotify = true\ntimeout = \"10m\"\n",
+    ),
+];
 
-/// The command asks PID 1 for a restart, and ends with 0 when that was done.
-const RESTARTS: [&str; 4] = ["--", "/sexton", "restart", "store"];
+/// The command asks PID 1 for a start, and ends with 0 when that was done.
+const STARTS: [&str; 4] = ["--", "/sexton", "start", "later"];
 
 #[test]
 fn a_profile_that_forbids_whatever_is_younger_than_ten_years_is_enough() {
-    let bundle = Bundle::new(&[STORE]);
+    let bundle = Bundle::new(&STORES);
     // What Docker's profiles of their days answered: EPERM at first, ENOSYS later.
     for errno in [1, 38] {
-        let (status, said) = bundle.run(&RESTARTS, |config| {
+        let (status, said) = bundle.run(&STARTS, |config| {
             config["linux"]["seccomp"] = serde_json::json!({
                 "defaultAction": "SCMP_ACT_ALLOW",
                 "architectures": ["SCMP_ARCH_X86_64"],
@@ -147,13 +153,13 @@ fn a_profile_that_forbids_whatever_is_younger_than_ten_years_is_enough() {
             });
         });
         assert_eq!(status, 0, "errno {errno}: {said}");
-        assert!(said.contains("store has stopped"), "errno {errno}: {said}");
+        assert!(said.contains("later has stopped"), "errno {errno}: {said}");
     }
 }
 
 #[test]
 fn a_cgroup_of_either_kind_or_none_makes_no_difference() {
-    let bundle = Bundle::new(&[STORE]);
+    let bundle = Bundle::new(&STORES);
     let mount = |place: &str, kind: &str, options: &[&str]| serde_json::json!({ "destination": place, "type": kind, "source": kind, "options": options });
     // "cgroup" is what the host has, with its controllers of version 1 where it has such.
     let v2 = mount("/sys/fs/cgroup", "cgroup2", &["ro", "nosuid"]);
@@ -163,14 +169,14 @@ fn a_cgroup_of_either_kind_or_none_makes_no_difference() {
         [("none", None), ("v1", Some(v1)), ("v2", Some(v2)), ("v2, writable", Some(v2_writable))]
     {
         let mounts: Vec<_> = kind.into_iter().collect();
-        let (status, said) = bundle.run(&RESTARTS, |config| {
+        let (status, said) = bundle.run(&STARTS, |config| {
             if let Some(all) = config["mounts"].as_array_mut() {
                 all.push(mount("/sys", "tmpfs", &["mode=755"]));
                 all.extend(mounts);
             }
         });
         assert_eq!(status, 0, "{name}: {said}");
-        assert!(said.contains("store has stopped") && !said.contains("cannot"), "{name}: {said}");
+        assert!(said.contains("later has stopped") && !said.contains("cannot"), "{name}: {said}");
     }
 }
 

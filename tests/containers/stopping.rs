@@ -77,7 +77,7 @@ fn whoever_runs_the_container_says_how_long_its_end_may_take() {
     stops(&container);
     assert!(container.logs().contains("in 4 s at most"), "{}", container.logs());
     let wrong = engine.plan(&[("deaf", &deaf)]).options(&["--env", "SEXTON_SHUTDOWN_TIMEOUT=soon"]).start();
-    wrong.await_logs("cannot read SEXTON_SHUTDOWN_TIMEOUT 'soon': it should be a duration, such as 8s; a shutdown may take 90 s");
+    wrong.await_logs("cannot read SEXTON_SHUTDOWN_TIMEOUT 'soon': it should be a duration, such as 8s; a shutdown may take 1 min 30 s");
     wrong.docker(&["kill"]);
 }
 
