@@ -140,7 +140,13 @@ impl Bench {
         let all = [Subject::Sexton, Subject::S6, Subject::Multilog, Subject::Svlogd];
         let (there, missing): (Vec<Subject>, Vec<Subject>) = all.into_iter().partition(|s| self.has(*s));
         for subject in missing {
-            println!("{} is not there: apt-get install s6 daemontools runit", subject.program());
+            let remedy = match subject {
+                Subject::Sexton => {
+                    "cargo build --release --target x86_64-unknown-linux-musl, or SEXTON_BIN=…"
+                }
+                Subject::S6 | Subject::Multilog | Subject::Svlogd => "apt-get install s6 daemontools runit",
+            };
+            println!("{} is not there: {remedy}", subject.program());
         }
         for (form, name) in [(Form::Raw, "raw"), (Form::Time, "with times")] {
             for writers in [1, 100] {

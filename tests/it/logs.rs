@@ -240,3 +240,25 @@ fn restarts_leave_no_descriptor_behind() {
         (after.0 <= before.0 + 8 && after.1 <= before.1 + 8).then_some(())
     });
 }
+
+#[test]
+fn the_first_lines_after_a_restart_never_name_another_process_than_wrote_them() {
+    let machine = Plan::new()
+        .file("units/sexton.toml", SETTINGS)
+        .unit(
+            "x",
+            "[service]\nexec = [\"/bin/sh\", \"-c\", \"echo $$$$; echo $$$$ >&2\"]\n[log]\nformat = \"json\"\n[restart]\non = \"always\"\ndelay = \"0ms\"\nmax-delay = \"0ms\"\nlimit = 1000\nwindow = \"1ms\"\n",
+        )
+        .up();
+    until("it was restarted often", || (machine.unit("x").restarts >= 200).then_some(()));
+    machine.sexton(&["stop", "x"]).expect(0);
+    let text = fs::read_to_string(machine.path("log/x/current")).expect("its log");
+    let mut n_named = 0;
+    for line in text.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).expect("an object");
+        let (pid, said) = (object.get("pid"), object["line"].as_str().expect("a line"));
+        assert!(pid.is_none_or(|pid| pid.to_string() == said), "{line}");
+        n_named += usize::from(pid.is_some());
+    }
+    assert!(n_named > 0 && text.lines().count() >= 200, "{n_named}");
+}
