@@ -394,14 +394,14 @@ impl LogPipes {
             return;
         }
         let Some(Some(pipe)) = self.pipes.get_mut(slot.0 as usize) else { return };
-        match (pipe.handover, pipe.pid) {
-            // What the process before it wrote is still in there: lines of either name none.
-            (pipes::Handover::Waiting, Some(_)) if pipe.through.is_none() => pipe.pid = None,
-            (pipes::Handover::Waiting, _) => pipe.pid = Some(pid),
-            (pipes::Handover::Done, _) => {
-                pipe.pid = Some(pid);
-                self.order(&Order::Runs(slot, pid));
-            }
+        let has_filter = pipe.through.is_some();
+        pipe.writer = match pipe.writer {
+            // What the process before it wrote may still be in there.
+            pipes::Writer::One(_) | pipes::Writer::Several if !has_filter => pipes::Writer::Several,
+            _ => pipes::Writer::One(pid),
+        };
+        if pipe.handover == pipes::Handover::Done && pipe.writer == pipes::Writer::One(pid) {
+            self.order(&Order::Runs(slot, pid));
         }
     }
 

@@ -33,9 +33,27 @@ pub(super) struct Pipe {
     pub(super) log: Rc<Log>,
     purpose: Purpose,
     generation: u32,
-    /// The process that writes, where lines name it.
-    pub(super) pid: Option<Pid>,
+    pub(super) writer: Writer,
     pub(super) handover: Handover,
+}
+
+/// The main process that writes to a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writer {
+    /// Nobody does yet, or lines do not name it.
+    Unnamed,
+    One(Pid),
+    /// More than one, whose lines nobody can tell apart.
+    Several,
+}
+
+impl Writer {
+    fn pid(self) -> Option<Pid> {
+        match self {
+            Writer::One(pid) => Some(pid),
+            Writer::Unnamed | Writer::Several => None,
+        }
+    }
 }
 
 /// Has the logger the read end?
@@ -59,7 +77,7 @@ impl Pipe {
             log: Rc::clone(log),
             purpose,
             generation: usual.generation,
-            pid: None,
+            writer: Writer::Unnamed,
             handover: Handover::Waiting,
         })
     }
@@ -97,7 +115,7 @@ impl Pipe {
             slot,
             serial: watch.map_or(0, |watch| watch.serial),
             stream: Stream::Output,
-            pid: self.pid,
+            pid: self.writer.pid(),
             route: Route::of(&self.log.settled(&usual.log), self.purpose),
             name: name.as_str(),
             pattern: watch.map_or("", |watch| &watch.pattern),
@@ -216,7 +234,7 @@ impl LogPipes {
             // A pipe that nobody reads yet is kept: replacing it would lose what is in it.
             Some(pipe) if pipe.handover == Handover::Waiting => !pipe.is_closed(),
             Some(pipe) if pipe.generation != self.usual.generation || pipe.is_closed() => false,
-            Some(pipe) if is_main && pipe.pid.is_some() && pipe.through.is_none() => false,
+            Some(pipe) if is_main && pipe.writer != Writer::Unnamed && pipe.through.is_none() => false,
             Some(pipe) => pattern.is_none() && (Rc::ptr_eq(&pipe.log, log) || pipe.log == *log),
         };
         if !is_kept {
