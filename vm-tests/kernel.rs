@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::harness::{needs, sexton};
+use crate::tree::Tree;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
@@ -105,6 +106,20 @@ impl Kernel {
             }
         }
         order
+    }
+
+    /// Lays modules and all that they need where the kernel's version says, with what says who needs whom.
+    pub fn add_modules(self, tree: &mut Tree, names: &[&str]) {
+        let from = self.modules();
+        let version = from.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let below = format!("lib/modules/{version}");
+        for path in self.closure(names).iter().map(String::as_str).chain([
+            "modules.dep",
+            "modules.alias",
+            "modules.builtin",
+        ]) {
+            tree.copy(&from.join(path), &format!("{below}/{path}"));
+        }
     }
 
     /// A busybox for it.

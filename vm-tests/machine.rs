@@ -23,13 +23,24 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub struct Plan {
     pub kernel: Kernel,
     pub scratch: PathBuf,
-    pub disks: Vec<PathBuf>,
     tree: Tree,
     root: Root,
+    leader: Leader,
+    root_disk: Option<PathBuf>,
+    disks: Vec<PathBuf>,
     words: Vec<String>,
     modules: Vec<&'static str>,
     options: Vec<String>,
     console: bool,
+}
+
+/// Who leads from the archive of the kernel to a root on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leader {
+    /// A script, as in most initramfs.
+    Shell,
+    /// sexton itself, by what the kernel's command line says.
+    Sexton,
 }
 
 /// Where the root is.
@@ -55,6 +66,8 @@ impl Plan {
             tree: base(kernel),
             scratch,
             root: Root::Memory,
+            leader: Leader::Shell,
+            root_disk: None,
             disks: Vec::new(),
             words: Vec::new(),
             modules: Vec::new(),
@@ -87,7 +100,6 @@ impl Plan {
     }
 
     /// Words on the command line of the kernel.
-    #[allow(dead_code, reason = "for the cases of machine mode")]
     pub fn words(mut self, words: &str) -> Plan {
         self.words.push(words.to_owned());
         self
@@ -115,6 +127,13 @@ impl Plan {
     /// Where the root is to be.
     pub fn root(mut self, root: Root) -> Plan {
         self.root = root;
+        self
+    }
+
+    /// sexton is in the initramfs, with nothing but modules.
+    #[allow(dead_code, reason = "for the cases of machine mode")]
+    pub fn led_by_sexton(mut self) -> Plan {
+        self.leader = Leader::Sexton;
         self
     }
 
@@ -166,28 +185,37 @@ impl Plan {
         plan.words.clone_from(&self.words);
         plan.modules.clone_from(&self.modules);
         plan.options.clone_from(&self.options);
-        for disk in &self.disks {
+        let keep = |disk: &PathBuf| {
             let kept = plan.scratch.join(disk.file_name().unwrap_or_default());
             fs::rename(disk, &kept).unwrap_or_else(|e| panic!("{}: {e}", kept.display()));
-            plan.disks.push(kept);
-        }
+            kept
+        };
+        (plan.root_disk, plan.disks) =
+            (self.root_disk.as_ref().map(keep), self.disks.iter().map(keep).collect());
+        plan.leader = self.leader;
         plan
     }
 
     /// The disk of the root, where it has none yet.
     fn make_root(&mut self) {
-        let made = match self.root {
-            Root::Ext4 if self.disks.is_empty() => self.tree.ext4(&self.scratch, "root", 96),
-            Root::Squashfs if self.disks.is_empty() => self.tree.squashfs(&self.scratch, "root"),
-            _ => return,
-        };
-        self.disks.insert(0, made);
+        if self.root_disk.is_none() {
+            self.root_disk = match self.root {
+                Root::Memory => None,
+                Root::Ext4 => Some(self.tree.ext4(&self.scratch, "root", 96)),
+                Root::Squashfs => Some(self.tree.squashfs(&self.scratch, "root")),
+            };
+        }
+    }
+
+    /// All disks, in the order in which the kernel counts them.
+    pub fn all_disks(&self) -> impl Iterator<Item = &PathBuf> {
+        self.root_disk.iter().chain(&self.disks)
     }
 
     /// The archive that the kernel starts with, where it needs one.
     fn initramfs(&self) -> Option<PathBuf> {
         let mut modules = self.modules.clone();
-        if !self.disks.is_empty() {
+        if self.all_disks().next().is_some() {
             modules.extend(self.kernel.disk_modules());
         }
         if self.root == Root::Squashfs {
@@ -199,6 +227,13 @@ impl Plan {
             Root::Memory => {
                 let mut tree = self.tree.clone();
                 self.add_first_script(&mut tree, &modules, "exec /sbin/init");
+                archive(&tree)
+            }
+            Root::Ext4 | Root::Squashfs if self.leader == Leader::Sexton => {
+                let mut tree = Tree::default();
+                tree.copy(&self.kernel.sexton(), "init");
+                tree.device("dev/console", 0o600, 5, 1);
+                self.kernel.add_modules(&mut tree, &modules);
                 archive(&tree)
             }
             Root::Ext4 | Root::Squashfs => {
@@ -257,8 +292,8 @@ impl Plan {
     fn user_mode_linux(&self, first: Option<&Path>, [into, out]: &[PathBuf; 2]) -> Command {
         // The descriptors of the second line are opened by the shell: a process is started with three.
         let script = "in=$1 out=$2; shift 2; exec \"$@\" 3<>\"$in\" 4<>\"$out\"";
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", script, "sh"]).arg(into).arg(out).arg(self.kernel.image());
+        let mut command = dying_with_us();
+        command.args(["/bin/sh", "-c", script, "sh"]).arg(into).arg(out).arg(self.kernel.image());
         command.args([
             "mem=128M",
             "con1=null",
@@ -272,7 +307,7 @@ impl Plan {
         if let Some(first) = first {
             command.arg(format!("initrd={}", first.display()));
         }
-        for (number, image) in self.disks.iter().enumerate() {
+        for (number, image) in self.all_disks().enumerate() {
             command.arg(format!("ubd{number}={}", image.display()));
         }
         if self.root == Root::Ext4 {
@@ -290,7 +325,8 @@ impl Plan {
         } else {
             ("qemu-system-x86_64", "qemu-system-x86", "ttyS0")
         };
-        let mut command = Command::new(needs(program, package));
+        let mut command = dying_with_us();
+        command.arg(needs(program, package));
         command.args(["-accel", "tcg", "-m", "256", "-display", "none", "-no-reboot", "-nodefaults"]);
         command
             .args(["-serial", "stdio", "-chardev"])
@@ -304,7 +340,7 @@ impl Plan {
         } else {
             command.args(["-M", "pc", "-cpu", "qemu64", "-serial", "chardev:control"]);
         }
-        for (number, image) in self.disks.iter().enumerate() {
+        for (number, image) in self.all_disks().enumerate() {
             let drive = format!("if=none,format=raw,id=disk{number},file={}", image.display());
             command.args(["-drive", &drive, "-device", &format!("virtio-blk-pci,drive=disk{number}")]);
         }
@@ -313,9 +349,18 @@ impl Plan {
             command.arg("-initrd").arg(first);
         }
         let console = if self.console { format!("console={console}") } else { "console=tty9".to_owned() };
-        command.arg("-append").arg(format!("{console} quiet panic=-1 {}", self.words.join(" ")));
+        // On a busy machine the emulated timer comes too late for a kernel that looks whether it comes.
+        let usual = "quiet panic=-1 no_timer_check";
+        command.arg("-append").arg(format!("{console} {usual} {}", self.words.join(" ")));
         command
     }
+}
+
+/// A test that is killed shall leave no machine behind.
+fn dying_with_us() -> Command {
+    let mut command = Command::new(needs("setpriv", "util-linux"));
+    command.args(["--pdeathsig", "KILL", "--"]);
+    command
 }
 
 /// What every root has.

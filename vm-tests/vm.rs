@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub enum End {
     Reboot,
     Halt,
     Panic,
+    /// By a watchdog.
+    Reset,
 }
 
 /// A machine that runs, or has run.
@@ -146,6 +149,7 @@ impl Vm {
                 // User-Mode Linux knows no other way of switching itself off, and its process ends with it.
                 ("reboot: System halted", if uml { End::PowerOff } else { End::Halt }),
                 ("Kernel panic", End::Panic),
+                ("Initiating system reboot", End::Reset),
             ];
             let found = said.into_iter().find(|(words, _)| console.contains(words)).map(|(_, end)| end);
             assert!(found.is_some() || !is_over, "the machine ended without a word");
@@ -174,6 +178,12 @@ impl Vm {
     fn is_over(&mut self) -> bool {
         self.over |= self.process.try_wait().is_ok_and(|status| status.is_some());
         self.over
+    }
+
+    /// The image of a disk, that of the root first.
+    #[allow(dead_code, reason = "for the cases of machine mode")]
+    pub fn disk(&self, number: usize) -> PathBuf {
+        self.plan.all_disks().nth(number).cloned().unwrap_or_else(|| panic!("there is no disk {number}"))
     }
 
     /// The same machine, with its disks as they are now, for another boot.

@@ -111,8 +111,36 @@ pub struct UnitDetails {
     /// How its configuration was last tested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_test: Option<Step>,
+    /// What its cgroup uses; none where it has none, and does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// The last lines of its output, oldest first, lossy UTF-8, control characters as they came.
     pub last_output: Vec<String>,
+}
+
+/// What a unit with `[resources]` uses. What the kernel does not tell is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Usage {
+    /// Where its cgroup is.
+    pub cgroup: String,
+    /// Memory that it has now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// The most that it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_peak_bytes: Option<u64>,
+    /// The most that it may have, where it is bounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_max_bytes: Option<u64>,
+    /// Processor time since its cgroup was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_usec: Option<u64>,
+    /// Its processes and threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u64>,
+    /// How many of its processes the kernel killed in this run for want of memory.
+    pub oom_kills: u64,
 }
 
 /// `sexton health`: what `Health` answers.

@@ -119,6 +119,8 @@ fn starts_alike(old: &Program, new: &Program) -> bool {
         && old.dirs == new.dirs
         && old.renders == new.renders
         && old.log == new.log
+        // Bounds are changed in place; into a cgroup a process is born.
+        && old.resources.is_some() == new.resources.is_some()
         && promised(&old.ready.how) == promised(&new.ready.how)
 }
 

@@ -292,6 +292,7 @@ impl Draft {
             configtest: self.configtest.map(Rc::new),
             reload: self.reload.map(Rc::new),
             renders: self.renders.into(),
+            resources: None,
             log: Rc::default(),
         });
         let kind = match self.form {

@@ -16,6 +16,7 @@ pub mod name;
 pub mod number;
 pub mod phases;
 pub mod process;
+pub mod resources;
 pub mod settings;
 pub mod signal;
 pub mod spawn;

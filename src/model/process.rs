@@ -43,6 +43,9 @@ impl fmt::Debug for Pid {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ExitStatus(i32);
 
+/// Beside the word of `waitpid`: the kernel killed it for want of memory.
+const WANT_OF_MEMORY: i32 = 1 << 24;
+
 /// [`ExitStatus`], taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -71,6 +74,11 @@ impl ExitStatus {
     /// The status of a process that `signal` killed.
     pub const fn killed(signal: Signal) -> ExitStatus {
         ExitStatus(signal.number())
+    }
+
+    /// The same end, brought about by the kernel for want of memory. No word of `waitpid` has this bit.
+    pub const fn for_want_of_memory(self) -> ExitStatus {
+        if self.0 == ExitStatus::UNKNOWN.0 { self } else { ExitStatus(self.0 | WANT_OF_MEMORY) }
     }
 
     /// Code or signal. A word that is neither (a stop, which sexton never asks for) reads as its code.
@@ -103,6 +111,9 @@ impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.ending() {
             Ending::Code(code) => write!(f, "exited with code {code}"),
+            Ending::Signal(signal) if self.0 & WANT_OF_MEMORY != 0 => {
+                write!(f, "was killed by {signal}: it ran out of memory")
+            }
             Ending::Signal(signal) if self.0 & 0x80 != 0 => write!(f, "was killed by {signal} (core dumped)"),
             Ending::Signal(signal) => write!(f, "was killed by {signal}"),
             Ending::Unknown => f.write_str("ended, and only its own parent, which is not sexton, knows how"),
@@ -192,6 +203,15 @@ pub struct Limit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_was_killed_for_want_of_memory_was_killed_and_it_is_said_why() {
+        let killed = ExitStatus::killed(Signal::KILL).for_want_of_memory();
+        assert_eq!(killed.to_string(), "was killed by SIGKILL: it ran out of memory");
+        assert_eq!((killed.ending(), killed.as_exit_code()), (Ending::Signal(Signal::KILL), 137));
+        assert!(!killed.is_success());
+        assert_eq!(ExitStatus::UNKNOWN.for_want_of_memory(), ExitStatus::UNKNOWN);
+    }
 
     #[test]
     fn a_killed_process_counts_as_128_and_its_signal() {

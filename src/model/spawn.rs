@@ -23,6 +23,8 @@ pub enum ExecStage {
     Program,
     /// Making a pipe or a socket for it.
     Pipe,
+    /// Making the unit's cgroup, or joining it.
+    Cgroup,
     /// `clone(2)`.
     Fork,
     /// `setpgid(2)`, or `setsid(2)` where there is a terminal.
@@ -81,7 +83,7 @@ pub enum Cause {
 
 impl ExecStage {
     /// All stages, by their number.
-    pub const ALL: [ExecStage; 24] = [
+    pub const ALL: [ExecStage; 25] = [
         ExecStage::EnvFile,
         ExecStage::Expand,
         ExecStage::Account,
@@ -89,6 +91,7 @@ impl ExecStage {
         ExecStage::Render,
         ExecStage::Program,
         ExecStage::Pipe,
+        ExecStage::Cgroup,
         ExecStage::Fork,
         ExecStage::ProcessGroup,
         ExecStage::Descriptors,
@@ -118,6 +121,7 @@ impl ExecStage {
             ExecStage::Render => "make the file",
             ExecStage::Program => "find the program",
             ExecStage::Pipe => "make a pipe or socket for",
+            ExecStage::Cgroup => "enter the cgroup of",
             ExecStage::Fork => "create a process",
             ExecStage::ProcessGroup => "leave the process group of sexton",
             ExecStage::Descriptors => "place the descriptor",

@@ -20,6 +20,7 @@ pub use super::phases::{
 };
 
 use super::process::Limit;
+use super::resources::Resources;
 use super::{Account, Command, Signal, Text, UnitName};
 
 /// One unit.
@@ -128,6 +129,8 @@ pub struct Program {
     pub reload: Option<Rc<Reload>>,
     /// Configuration files made from templates, before each test and each start.
     pub renders: Rc<[Render]>,
+    /// What its cgroup is held to; without it the unit has none.
+    pub resources: Option<Rc<Resources>>,
     /// Where its output goes.
     pub log: Rc<Log>,
 }

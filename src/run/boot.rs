@@ -31,6 +31,7 @@ use crate::unitfile::diagnostic::Diagnostic;
 use crate::unitfile::{Level, Loaded};
 
 use super::capture::Captures;
+use super::cgroups::Cgroups;
 use super::children::Children;
 use super::chronicle::Chronicle;
 use super::deferrals::Deferrals;
@@ -220,6 +221,7 @@ fn assemble(
         probing: BTreeSet::new(),
         captures: Captures::new(Class::Capture as u8),
         renderer: Renderer::default(),
+        cgroups: Cgroups::default(),
         fingerprints: Fingerprints::default(),
         server,
         requests: Requests::default(),

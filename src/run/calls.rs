@@ -105,6 +105,7 @@ impl Init {
         {
             self.read_at = files.read_at;
             self.take_settings(files.settings);
+            self.take_resources();
         }
         if pending.is_said {
             let report = report(&self.engine, &outcome, &pending);
@@ -158,6 +159,7 @@ impl Init {
         let disk = self.look_at_disk(id, &mut self.glance());
         let mut details = view::unit_details(&self.engine, id, self.times(), status_text, disk);
         details.filter = self.filters.words(slot(id), self.now);
+        details.usage = self.cgroups.usage(id);
         details
     }
 

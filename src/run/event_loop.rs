@@ -177,6 +177,7 @@ impl Init {
                 Some(Owner::Unit(unit, role)) => {
                     self.logs.ended(self.slot_of(unit));
                     let gone = self.note_group(unit, role, pid);
+                    let status = self.with_cause(unit, role, status);
                     let event = self.ended_as(unit, role, pid, status);
                     self.events.push_back(event);
                     self.events.extend(gone);

@@ -46,6 +46,7 @@ impl Init {
         self.foreign.exchange(one, other);
         self.deferrals.exchange(one, other);
         exchange(&mut self.status_texts, one, other);
+        self.cgroups.exchange(one, other);
         for (unit, _) in &mut self.groups {
             *unit = unit.counterpart(one, other);
         }

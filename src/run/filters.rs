@@ -188,6 +188,7 @@ impl Init {
             input: Some(input),
             output,
             notify: None,
+            cgroup: None,
             promised: None,
         });
         match started {

@@ -6,7 +6,8 @@
 use std::rc::Rc;
 
 use crate::engine::{Event, Role, UnitId, Verdict};
-use crate::model::{ExitStatus, Pid, Unit};
+use crate::model::process::Ending;
+use crate::model::{ExitStatus, Pid, Signal, Unit};
 
 use super::Init;
 use super::capture::Output;
@@ -16,6 +17,13 @@ use super::judge::{Heard, judge};
 const LOGGED_LINE: usize = 500;
 
 impl Init {
+    /// An end with what its cgroup knows of it.
+    pub(super) fn with_cause(&self, unit: UnitId, role: Role, status: ExitStatus) -> ExitStatus {
+        let is_killed = status.ending() == Ending::Signal(Signal::KILL);
+        let is_short = is_killed && role == Role::Main && self.cgroups.is_short_of_memory(unit);
+        if is_short { status.for_want_of_memory() } else { status }
+    }
+
     /// What the end of a unit's process is to the engine.
     pub(super) fn ended_as(&mut self, unit: UnitId, role: Role, pid: Pid, status: ExitStatus) -> Event {
         let (spec, output) = match self.captures.take(pid, &self.poller) {

@@ -47,6 +47,8 @@ pub struct Launch<'a> {
     pub output: (BorrowedFd<'a>, BorrowedFd<'a>),
     /// The value of `NOTIFY_SOCKET`.
     pub notify: Option<&'a str>,
+    /// The directory of the cgroup that it is born into.
+    pub cgroup: Option<BorrowedFd<'a>>,
     /// A descriptor that the process was promised.
     pub promised: Option<(RawFd, BorrowedFd<'a>)>,
 }
@@ -121,6 +123,7 @@ impl Launcher {
         };
         (plan.stdout, plan.stderr) = (Some(launch.output.0), Some(launch.output.1));
         plan.promised.extend(launch.promised);
+        plan.cgroup = launch.cgroup;
         plan.identity = identity(process, launch.run_as, user)?;
         plan.limits.clone_from(&process.limits);
         (plan.nice, plan.io_class) = (process.nice, process.io_class);
@@ -396,6 +399,7 @@ mod tests {
             input: None,
             output: (null, null),
             notify: None,
+            cgroup: None,
             promised: None,
         });
         let words = error.unwrap_err().to_string();

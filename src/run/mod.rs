@@ -10,6 +10,7 @@ pub mod belongs;
 pub mod boot;
 mod calls;
 pub mod capture;
+pub mod cgroups;
 mod changes;
 pub mod children;
 pub mod chronicle;
@@ -63,6 +64,7 @@ use crate::sys::poll::Poller;
 use crate::sys::signals::SignalFd;
 
 use capture::Captures;
+use cgroups::Cgroups;
 use children::Children;
 use chronicle::Chronicle;
 use deferrals::Deferrals;
@@ -116,6 +118,7 @@ struct Init {
     /// What is judged by its output, each with the description that it was started from.
     captures: Captures<Rc<Unit>>,
     renderer: Renderer,
+    cgroups: Cgroups,
     fingerprints: Fingerprints,
     server: Option<Server>,
     requests: Requests,

@@ -86,11 +86,7 @@ impl Init {
     ) -> Result<(), SpawnError> {
         let program = unit.program().ok_or_else(nothing_to_run)?;
         let (command, run_as) = command_of(program, role).ok_or_else(nothing_to_run)?;
-        let part = match role {
-            Role::Main => Part::Main,
-            Role::ConfigTest | Role::Trial(Trial::ConfigTest) => Part::Test,
-            _ => Part::Around,
-        };
+        let part = part_of(role);
         let pipe_failed = |error: std::io::Error| pipe_failed(&unit, &error);
         let is_main = part == Part::Main;
         let notify = match (is_main, &program.ready.how) {
@@ -121,6 +117,10 @@ impl Init {
                 (outputs.stdout, outputs.stderr)
             }
         };
+        let cgroup = match (&program.resources, part) {
+            (Some(resources), Part::Main) => self.cgroups.enter(id, &unit.name, resources)?,
+            _ => None,
+        };
         let started = self.launcher.launch(&Launch {
             unit: &unit,
             program,
@@ -132,6 +132,7 @@ impl Init {
             input: None,
             output,
             notify: notify.as_deref(),
+            cgroup,
             promised: promised_fd.as_ref().map(|(number, fd)| (*number, fd.as_fd())),
         })?;
         if is_main {
@@ -171,6 +172,9 @@ impl Init {
     /// A process that is gone is no error. One that is told to end gets its CONT only if it is still there after
     /// a moment ([`Init::wake_overdue`]); everybody else gets it at once.
     fn signal(&mut self, unit: UnitId, pid: Pid, scope: Scope, signal: Signal) {
+        if scope == Scope::Group && signal == Signal::KILL && self.engine.unit(unit).main_pid() == Some(pid) {
+            self.cgroups.kill(unit);
+        }
         let is_end = scope == Scope::Process
             && !self.is_foreign(unit, pid)
             && self.engine.unit(unit).phase() == Phase::Stopping;
@@ -221,6 +225,7 @@ impl Init {
         }
         let Ok(spec) = self.spec(unit) else { return };
         let Some(program) = spec.program() else { return };
+        self.cgroups.leave(unit, program.stop.kill);
         for directory in program.dirs.iter() {
             let goes = match (directory.keep, next) {
                 (_, NextRun::Overlaps) | (Keep::Always, _) | (Keep::Restart, NextRun::Follows) => false,
@@ -334,6 +339,14 @@ impl Init {
     fn answer(&mut self, id: crate::engine::RequestId, outcome: Outcome) {
         let Some(pending) = self.requests.close(id) else { return };
         self.answer_pending(pending, outcome);
+    }
+}
+
+fn part_of(role: Role) -> Part {
+    match role {
+        Role::Main => Part::Main,
+        Role::ConfigTest | Role::Trial(Trial::ConfigTest) => Part::Test,
+        _ => Part::Around,
     }
 }
 

@@ -160,6 +160,7 @@ impl Init {
             input: None,
             output: (stdout, null),
             notify: None,
+            cgroup: None,
             promised: None,
         })
     }

@@ -151,6 +151,7 @@ mod tests {
             configtest: None,
             reload: None,
             renders: files.iter().map(render).collect(),
+            resources: None,
             log: Rc::default(),
         }
     }

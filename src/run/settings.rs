@@ -11,9 +11,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use crate::control::policy::Policy;
-use crate::model::Settings;
 use crate::model::log::LogTarget;
 use crate::model::time::{self, Spoken};
+use crate::model::{ExecStage, Settings, SpawnError};
 use crate::sys::accounts::Accounts;
 use crate::sys::process;
 
@@ -130,6 +130,21 @@ impl Init {
         }
         self.settings = new;
         self.say(&format!("sexton.toml: {}", changes.join("; ")));
+    }
+}
+
+impl Init {
+    /// Bounds that a sync changed hold at once for those that run.
+    pub(super) fn take_resources(&mut self) {
+        for id in self.engine.ids().collect::<Vec<_>>() {
+            let Some(unit) = self.engine.unit(id).unit().cloned() else { continue };
+            let resources = unit.program().and_then(|program| program.resources.as_ref());
+            if let Some(cause) = resources.and_then(|resources| self.cgroups.follow(id, resources)) {
+                let subject = unit.name.to_string();
+                let error = SpawnError { stage: ExecStage::Cgroup, subject, cause };
+                self.say(&format!("{error}; it runs on with the bounds that it had"));
+            }
+        }
     }
 }
 

@@ -142,6 +142,13 @@ pub fn remarks(details: &UnitDetails) -> Vec<String> {
             if details.configtest.is_some() { "" } else { ", and no configtest would find a mistake in it" };
         sentences.push(format!("{what} changed since {name} was started{test}"));
     }
+    if let Some(usage) = details.usage.as_ref().filter(|usage| usage.oom_kills > 0) {
+        let processes = if usage.oom_kills == 1 { "one of its processes" } else { "processes of it" };
+        sentences.push(format!(
+            "the kernel killed {processes} for want of memory, {} times since it was started",
+            usage.oom_kills
+        ));
+    }
     if let Some(file) = &details.status.file_gone {
         sentences.push(format!("its file is gone: {file}; the next sync stops {name}"));
     }

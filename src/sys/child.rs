@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::close_on_exec;
+use super::digits::Digits;
 use super::fault::{Fault, Report};
 use super::limits::{self, RawLimit};
 use super::shelf::Laid;
@@ -40,6 +41,8 @@ pub(super) struct Prepared<'a> {
     pub(super) report: Report,
     /// Where the report is written to by a child that has memory of its own; -1 for one that shares its parent's.
     report_through: AtomicI32,
+    /// The directory of the cgroup that it joins by itself; -1 where it was born into it, or has none.
+    joins: RawFd,
 }
 
 /// The child's descriptors.
@@ -77,12 +80,18 @@ impl<'a> Prepared<'a> {
             table: Table::Copied,
             report: Report::default(),
             report_through: AtomicI32::new(-1),
+            joins: -1,
         }
     }
 
     /// The child has memory of its own, and its parent reads the report from the other end of this pipe.
     pub(super) fn report_through(&mut self, pipe: BorrowedFd<'_>) {
         self.report_through = AtomicI32::new(pipe.as_raw_fd());
+    }
+
+    /// The child was not born into its cgroup.
+    pub(super) fn join(&mut self, cgroup: BorrowedFd<'_>) {
+        self.joins = cgroup.as_raw_fd();
     }
 
     /// Lets the child share its parent's table at first; false, and nothing changed, where what it gets has no room on
@@ -142,41 +151,6 @@ fn cpu_mask(cpus: &[u32]) -> Vec<c_long> {
     mask
 }
 
-/// A number as text, without an allocation of its own.
-pub(super) struct Digits {
-    text: [u8; 12],
-    start: usize,
-}
-
-impl Digits {
-    pub(super) fn new(number: i32) -> Digits {
-        let mut digits = Digits { text: [0; 12], start: 12 };
-        let mut rest = number.unsigned_abs();
-        loop {
-            digits.push(b'0' + (rest % 10) as u8);
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        if number < 0 {
-            digits.push(b'-');
-        }
-        digits
-    }
-
-    fn push(&mut self, byte: u8) {
-        self.start = self.start.saturating_sub(1);
-        if let Some(place) = self.text.get_mut(self.start) {
-            *place = byte;
-        }
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.text.get(self.start..).unwrap_or_default()
-    }
-}
-
 /// The child. `argument` is the [`Prepared`] of its parent.
 pub(super) extern "C" fn main(argument: *mut c_void) -> c_int {
     // SAFETY: the parent gave a pointer to a `Prepared` that lives until the child has let go of it.
@@ -206,6 +180,7 @@ fn run(prepared: &Prepared<'_>) -> Step {
     leave_group(prepared.plan)?;
     close_on_exec::mark_all();
     save_report(prepared)?;
+    join_cgroup(prepared.joins)?;
     match &prepared.plan.stdin {
         Stdin::Fd(_) => {}
         Stdin::Terminal(_) => take_terminal(prepared)?,
@@ -301,6 +276,20 @@ fn save_report(prepared: &Prepared<'_>) -> Step {
         prepared.report_through.store(aside as RawFd, Ordering::Relaxed);
     }
     Ok(())
+}
+
+/// While it may: a cgroup is root's.
+fn join_cgroup(directory: RawFd) -> Step {
+    if directory < 0 {
+        return Ok(());
+    }
+    let failed = |answer| check(answer, ExecStage::Cgroup, 0);
+    let (path, flags) = (c"cgroup.procs".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+    // SAFETY: `path` is a C string.
+    let fd = unsafe { libc::syscall(libc::SYS_openat, directory, path, flags) };
+    failed(fd)?;
+    // SAFETY: one byte, as is said; a 0 is whoever writes it.
+    failed(unsafe { libc::syscall(libc::SYS_write, fd, c"0".as_ptr(), 1) })
 }
 
 /// A child that others may stop holds nothing of its parent's by then: whoever waits for the end of a pipe or a connection

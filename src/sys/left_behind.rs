@@ -12,7 +12,7 @@
 use std::ffi::{CStr, c_long};
 use std::os::fd::RawFd;
 
-use super::child::Digits;
+use super::digits::Digits;
 use super::entries::Block;
 use super::{kill, processes};
 use crate::model::{Pid, Signal};

@@ -19,6 +19,7 @@ mod call;
 mod child;
 pub mod clock;
 mod close_on_exec;
+mod digits;
 pub mod dirs;
 pub mod entries;
 pub mod entry;

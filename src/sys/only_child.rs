@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::arguments::Arguments;
-use super::child::Digits;
+use super::digits::Digits;
 use super::signals::{Disposition, IGNORED};
 use super::sigwait::Before;
 use super::terminal::Terminal;

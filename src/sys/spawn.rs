@@ -19,7 +19,7 @@
 //! [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html).
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
@@ -59,6 +59,8 @@ pub struct Plan<'a> {
     pub promised: Vec<(RawFd, BorrowedFd<'a>)>,
     /// Whose it is; sexton's own user and groups when absent.
     pub identity: Option<Identity>,
+    /// The directory of the cgroup that it is born into; sexton's own when absent.
+    pub cgroup: Option<BorrowedFd<'a>>,
     /// Resource limits.
     pub limits: Vec<Limit>,
     /// Niceness.
@@ -124,6 +126,7 @@ impl<'a> Plan<'a> {
             stderr: None,
             promised: Vec::new(),
             identity: None,
+            cgroup: None,
             limits: Vec::new(),
             nice: None,
             io_class: None,
@@ -167,7 +170,12 @@ impl Started {
 /// What sexton does on signals must have its final form before the first call: the difference to what was inherited is
 /// computed once.
 pub fn start(plan: Plan<'_>) -> Result<Started, SpawnError> {
-    if plan.changes_user() { part(plan).map(Started::Pending) } else { spawn(plan).map(Started::Executed) }
+    // Born into a cgroup is who was forked; to join one later waits until no process on the machine is being made.
+    if plan.changes_user() || plan.cgroup.is_some() {
+        part(plan).map(Started::Pending)
+    } else {
+        spawn(plan).map(Started::Executed)
+    }
 }
 
 /// Starts a process and waits for its exec. When this answers its pid, the exec has worked; when it answers an error,
@@ -250,6 +258,13 @@ impl Spawner {
     fn part(&mut self, plan: &Plan<'_>, report: BorrowedFd<'_>) -> Result<Pid, Fault> {
         let mut prepared = Prepared::new(plan, &self.restored);
         prepared.report_through(report);
+        if let Some(cgroup) = plan.cgroup {
+            match fork_into(cgroup, &prepared) {
+                // Before Linux 5.7, or where somebody forbids it, it joins by itself, and meets what there is to meet.
+                Err(_) => prepared.join(cgroup),
+                pid => return pid,
+            }
+        }
         clone(&mut self.stack, &prepared, libc::SIGCHLD)
     }
 }
@@ -282,6 +297,30 @@ fn clone(stack: &mut Stack, prepared: &Prepared<'_>, flags: libc::c_int) -> Resu
     let pid = answer.and_then(|pid| Pid::new(pid).ok_or_else(|| call::error(libc::ECHILD)));
     pid.map_err(|error| Fault::no_process(&error))
 }
+
+/// Forks a child that is in a cgroup from its first moment.
+#[doc(alias = "CLONE_INTO_CGROUP")]
+fn fork_into(cgroup: BorrowedFd<'_>, prepared: &Prepared<'_>) -> Result<Pid, Fault> {
+    let blocked = AllBlocked::new().map_err(|error| Fault::no_process(&error))?;
+    // `struct clone_args`: the flags stand first, the signal of its end fifth, the cgroup last.
+    let (end, cgroup) = (libc::SIGCHLD.unsigned_abs().into(), cgroup.as_raw_fd().unsigned_abs().into());
+    let words: [u64; 11] = [INTO_CGROUP, 0, 0, 0, end, 0, 0, 0, 0, 0, cgroup];
+    let place = words.as_ptr();
+    // SAFETY: `place` points to as many bytes as are said. Without `CLONE_VM` the child has a copy of all memory, of this
+    // stack too.
+    let answer = call::once(unsafe { libc::syscall(libc::SYS_clone3, place, size_of_val(&words)) });
+    if matches!(answer, Ok(0)) {
+        let argument = std::ptr::from_ref(prepared).cast_mut().cast();
+        child::main(argument);
+    }
+    drop(blocked);
+    let pid = answer
+        .and_then(|pid| i32::try_from(pid).ok().and_then(Pid::new).ok_or_else(|| call::error(libc::ECHILD)));
+    pid.map_err(|error| Fault::no_process(&error))
+}
+
+/// `CLONE_INTO_CGROUP` of `linux/sched.h`: it does not fit into what the C library's flags are.
+const INTO_CGROUP: u64 = 0x2_0000_0000;
 
 #[cfg(test)]
 #[path = "spawn_tests.rs"]

@@ -25,6 +25,7 @@ pub mod program;
 pub mod read;
 pub mod render;
 pub mod resolve;
+mod resources;
 pub mod schema;
 pub mod set;
 pub mod settings;

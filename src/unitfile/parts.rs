@@ -11,6 +11,7 @@
 use std::rc::Rc;
 
 use super::read::Reader;
+use crate::model::resources::Resources;
 use crate::model::unit::{
     ConfigTest, Directory, Hooks, Log, Process, Program, Ready, Reload, Render, Require, Restart, Stop,
 };
@@ -44,6 +45,8 @@ pub struct Parts {
     pub reload: Option<Option<Rc<Reload>>>,
     /// `[[render]]`.
     pub renders: Option<Rc<[Render]>>,
+    /// `[resources]`; nothing in it where there is none.
+    pub resources: Option<Option<Rc<Resources>>>,
     /// `[log]`.
     pub log: Option<Rc<Log>>,
 }

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::model::command::SyntaxError;
+use crate::model::resources::Resources;
 use crate::model::unit::{
     ConfigTest, Directory, Hooks, Log, Process, Program, Ready, Reload, Render, Require, Restart, Stop,
 };
@@ -45,6 +46,8 @@ pub struct Pool {
     pub reload: Recent<Rc<Reload>>,
     /// `[[render]]`.
     pub renders: Recent<Rc<[Render]>>,
+    /// `[resources]`.
+    pub resources: Recent<Rc<Resources>>,
     /// `[log]`.
     pub log: Recent<Rc<Log>>,
     /// All of the above: the instances of a template by count are often the same to the letter.

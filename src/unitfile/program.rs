@@ -32,6 +32,7 @@ impl<'s> Reader<'_, 's> {
         let configtest = self.part(|parts| &mut parts.configtest, |reader| reader.configtest(root));
         let reload = self.part(|parts| &mut parts.reload, |reader| reader.reload(root));
         let renders = self.part(|parts| &mut parts.renders, |reader| reader.renders(root));
+        let resources = self.part(|parts| &mut parts.resources, |reader| reader.resources(root));
         let log = self.part(|parts| &mut parts.log, |reader| reader.log(root));
         let program = Program {
             exec: exec?,
@@ -45,6 +46,7 @@ impl<'s> Reader<'_, 's> {
             configtest,
             reload,
             renders,
+            resources,
             log,
         };
         Some(self.pool.program.share(Rc::new(program)))

@@ -5,6 +5,7 @@
 
 pub use super::kind::Kind;
 use super::log::{LOG, SETTINGS_LOG};
+use super::resources::RESOURCES;
 
 /// One key.
 #[derive(Debug)]
@@ -70,6 +71,7 @@ pub static UNIT: &[Key] = &[
         "",
         "how a service is told to read its configuration again; without it a reload is refused",
     ),
+    key("resources", Kind::Table(RESOURCES), "", "what its processes may use together, on cgroup v2"),
     key("stop", Kind::Table(STOP), "", "how it is stopped"),
     key("restart", Kind::Table(RESTART), "", "what happens when it ends by itself"),
     key("log", Kind::Table(LOG), "", "where its output goes, in what form, and how much of it is kept"),

@@ -224,6 +224,7 @@ pub(crate) fn program(chance: &mut Chance) -> Program {
         configtest: chance.percent(40).then(|| Rc::new(configtest(chance))),
         reload: chance.percent(40).then(|| Rc::new(reload(chance))),
         renders: if chance.percent(25) { [render()].into() } else { Rc::new([]) },
+        resources: None,
         log: Rc::default(),
     }
 }

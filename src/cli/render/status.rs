@@ -60,6 +60,7 @@ pub fn unit(style: &Style, details: &UnitDetails) -> String {
     }
     block.tested(details);
     block.optional("filter", &details.filter);
+    block.used(details);
     block.finish(&details.last_output)
 }
 
@@ -103,7 +104,18 @@ pub fn details(style: &Style, details: &UnitDetails) -> String {
     block.optional("reload", &details.reload);
     block.optional("restart", &details.restart);
     block.optional("filter", &details.filter);
+    block.used(details);
     block.finish(&details.last_output)
+}
+
+/// A number of bytes as people read it.
+fn bytes(number: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(size, _)| number >= *size) {
+        // A tenth is enough; the hundredths of a GiB change with every look.
+        Some((size, unit)) => format!("{}.{} {unit}", number / size, number % size * 10 / size),
+        None => format!("{number} bytes"),
+    }
 }
 
 /// What is said of a service whose configuration nobody tests.
@@ -180,6 +192,29 @@ impl<'a> Block<'a> {
         self.out += &output_lines(self.style, &test.output);
     }
 
+    /// What its cgroup uses.
+    fn used(&mut self, details: &UnitDetails) {
+        let Some(usage) = &details.usage else { return };
+        let mut words = Vec::new();
+        if let Some(now) = usage.memory_bytes {
+            let most = usage.memory_max_bytes.map(|most| format!(" of {}", bytes(most)));
+            let peak = usage.memory_peak_bytes.map(|peak| format!(" (at most {})", bytes(peak)));
+            words.push(format!(
+                "{}{} of memory{}",
+                bytes(now),
+                most.unwrap_or_default(),
+                peak.unwrap_or_default()
+            ));
+        }
+        words.extend(usage.cpu_usec.map(|time| format!("{} of a processor", spoken(time))));
+        words.extend(usage.pids.map(|pids| format!("{pids} processes and threads")));
+        self.line("uses", &words.join(", "));
+        if usage.oom_kills > 0 {
+            let words = format!("the kernel killed {} of its processes for want of memory", usage.oom_kills);
+            self.painted("memory", Ink::Bad, &words);
+        }
+    }
+
     fn finish(mut self, output: &[String]) -> String {
         if !output.is_empty() {
             self.line("output", "its last lines");
@@ -194,7 +229,7 @@ mod tests {
     use super::super::samples::{store, unit as unit_in, web};
     use super::*;
     use crate::cli::style::Colour;
-    use crate::control::wire::Step;
+    use crate::control::wire::{Step, Usage};
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -236,6 +271,26 @@ sexton 0.1.0, pid 1, running for 2 h 10 min
         let closing = ManagerStatus { state: "shutting-down".into(), ..status };
         let closing = manager(&Style::PLAIN, &closing, &[]);
         assert!(closing.starts_with("sexton 0.1.0, pid 1, shutting-down after 2 h 10 min\n"), "{closing}");
+    }
+
+    #[test]
+    fn what_a_unit_uses_is_said_in_the_units_of_people() {
+        let usage = Usage {
+            memory_bytes: Some(12 << 20 | 1 << 19),
+            memory_peak_bytes: Some(3 << 30),
+            memory_max_bytes: Some(600),
+            cpu_usec: Some(2_000_000),
+            pids: Some(3),
+            oom_kills: 2,
+            ..Usage::default()
+        };
+        let shown = unit(
+            &Style::PLAIN,
+            &UnitDetails { status: store(), usage: Some(usage), ..UnitDetails::default() },
+        );
+        let memory = "12.5 MiB of 600 bytes of memory (at most 3.0 GiB)";
+        assert!(shown.contains(&format!("{memory}, 2 s of a processor, 3 processes and threads")), "{shown}");
+        assert!(shown.contains("the kernel killed 2 of its processes for want of memory"), "{shown}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::super::method::ShutdownKind;
 use super::super::method::tests::every_method;
 use super::super::wire::{
     BootChart, ChartBar, ChartMark, Explanation, Health, ManagerStatus, PlanReport, Progress, Report, Step,
-    UnitDetails, UnitEvent, UnitStatus, Units,
+    UnitDetails, UnitEvent, UnitStatus, Units, Usage,
 };
 use super::*;
 
@@ -75,6 +75,7 @@ fn wire<T: Serialize + Default>(full: &T) -> Fields {
         Value::Array(_) if name == "marks" => "[]ChartMark".to_owned(),
         Value::Array(_) => "[]string".to_owned(),
         Value::Object(_) if name == "counts" => "[string]int".to_owned(),
+        Value::Object(_) if name == "usage" => "Usage".to_owned(),
         Value::Object(_) if name == "lastTest" => "Step".to_owned(),
         Value::Object(_) if name == "progress" => "Progress".to_owned(),
         Value::Object(_) => "UnitStatus".to_owned(),
@@ -175,9 +176,19 @@ fn every_type_of_the_wire_has_the_fields_that_are_described() {
         reload: text(),
         filter: text(),
         last_test: Some(Step::default()),
+        usage: Some(Usage::default()),
         ..UnitDetails::default()
     };
     assert_eq!(method("Show").1, wire(&details));
+    let usage = Usage {
+        memory_bytes: Some(1),
+        memory_peak_bytes: Some(1),
+        memory_max_bytes: Some(1),
+        cpu_usec: Some(1),
+        pids: Some(1),
+        ..Usage::default()
+    };
+    assert_eq!(fields(&member("type", "Usage")), wire(&usage));
     assert_eq!(method("Why").1, wire(&Explanation::default()));
     assert_eq!(method("Health").1, wire(&Health::default()));
     for name in ["Start", "Stop", "Restart", "Reload", "Sync", "Scale", "Reset", "Signal", "Shutdown"] {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::model::resources::{Need, Resources};
 use crate::model::unit::{
     CONFIGTEST_TIMEOUT, HOOK_TIMEOUT, Occasions, OnPreStopFailure, PRE_STOP_EVERY, PreStop, Program,
     RELOAD_SETTLE, RELOAD_TIMEOUT, Reload, ReloadBy, Until,
@@ -326,4 +327,25 @@ fn instances_share_what_does_not_differ_between_them() {
     let test = |n: usize| program(n).configtest.as_ref().unwrap();
     assert!(Rc::ptr_eq(test(2), test(17)));
     assert!(Rc::ptr_eq(program(2).reload.as_ref().unwrap(), program(17).reload.as_ref().unwrap()));
+}
+
+#[test]
+fn bounds_are_read_in_their_units_and_an_empty_table_is_a_cgroup_without_any() {
+    let resources = |keys: &str| program(&format!("[resources]\n{keys}")).resources.unwrap().as_ref().clone();
+    let all = "memory-max = \"512MiB\"\nmemory-high = 1024\ncpu-max = \"150%\"\npids-max = 7\nio-weight = 50\nrequired = false";
+    let read = Resources {
+        memory_max: Some(512 << 20),
+        memory_high: Some(1024),
+        cpu_max: Some(150),
+        pids_max: Some(7),
+        io_weight: Some(50),
+        need: Need::Wished,
+    };
+    assert_eq!(resources(all), read);
+    assert_eq!(resources(""), Resources::default());
+    assert_eq!(program("").resources, None);
+    for wrong in ["150", "0%", "x%", "1.5%", "100001%"] {
+        let errors = errors(&format!("{SERVICE}[resources]\ncpu-max = \"{wrong}\"\n"));
+        assert!(errors[0].contains(&format!("'{wrong}' is no share of the processors")), "{errors:?}");
+    }
 }
