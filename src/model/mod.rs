@@ -6,7 +6,7 @@
 //!   signal    Signal, by name or number           time      Moment, durations and sizes as text
 //!   spawn     why a process could not be started   settings  what sexton.toml says of sexton itself
 //!   number    a number as programs print it  phases    what stands between a wish and the process
-//!   log       where output goes, and in what form
+//!   log       where output goes, and in what form  security  capabilities
 //! ```
 
 pub mod command;
@@ -17,6 +17,7 @@ pub mod number;
 pub mod phases;
 pub mod process;
 pub mod resources;
+pub mod security;
 pub mod settings;
 pub mod signal;
 pub mod spawn;

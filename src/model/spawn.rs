@@ -43,6 +43,10 @@ pub enum ExecStage {
     Cpus,
     /// Writing `/proc/self/oom_score_adj`.
     OomScore,
+    /// `capset(2)`, and `prctl(2)` for what bounds it.
+    Capabilities,
+    /// `prctl(2)`.
+    NoNewPrivileges,
     /// `setgroups(2)`.
     Groups,
     /// `setresgid(2)`.
@@ -83,7 +87,7 @@ pub enum Cause {
 
 impl ExecStage {
     /// All stages, by their number.
-    pub const ALL: [ExecStage; 25] = [
+    pub const ALL: [ExecStage; 27] = [
         ExecStage::EnvFile,
         ExecStage::Expand,
         ExecStage::Account,
@@ -101,6 +105,8 @@ impl ExecStage {
         ExecStage::IoClass,
         ExecStage::Cpus,
         ExecStage::OomScore,
+        ExecStage::Capabilities,
+        ExecStage::NoNewPrivileges,
         ExecStage::Groups,
         ExecStage::Group,
         ExecStage::User,
@@ -131,6 +137,8 @@ impl ExecStage {
             ExecStage::IoClass => "set the I/O class",
             ExecStage::Cpus => "bind it to the processors",
             ExecStage::OomScore => "set the OOM score",
+            ExecStage::Capabilities => "give it the capability",
+            ExecStage::NoNewPrivileges => "keep it from new privileges",
             ExecStage::Groups => "set the supplementary groups",
             ExecStage::Group => "change to group",
             ExecStage::User => "change to user",

@@ -21,6 +21,7 @@ pub use super::phases::{
 
 use super::process::Limit;
 use super::resources::Resources;
+use super::security::Bound;
 use super::{Account, Command, Signal, Text, UnitName};
 
 /// One unit.
@@ -187,6 +188,10 @@ pub struct Process {
     pub limits: Vec<Limit>,
     /// For a daemon that forks: where it writes its main pid.
     pub pid_file: Option<Text>,
+    /// All that they can have; sexton's own when absent.
+    pub capabilities: Option<Bound>,
+    /// An exec gives them nothing.
+    pub no_new_privileges: bool,
 }
 
 /// A file of `KEY=value` lines.

@@ -125,6 +125,11 @@ impl Launcher {
         plan.promised.extend(launch.promised);
         plan.cgroup = launch.cgroup;
         plan.identity = identity(process, launch.run_as, user)?;
+        // Who runs as somebody else is asked for by name, for what the unit's user may not.
+        if launch.run_as.is_none() {
+            plan.capabilities = process.capabilities;
+            plan.no_new_privileges = process.no_new_privileges;
+        }
         plan.limits.clone_from(&process.limits);
         (plan.nice, plan.io_class) = (process.nice, process.io_class);
         plan.cpus.clone_from(&process.cpus);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   table of descriptors → process group → descriptors → terminal → limits, nice, I/O class, processors, OOM score, umask
-//!     → groups → group → user → directory → readable, writable → signals → execve
+//!     → bounding set → groups → group → user → capabilities → directory → readable, writable → signals → execve
 //! ```
 //!
 //! It runs in its parent's memory, or in a copy of that. So: no allocation, no lock, no drop, no panic, no formatting; raw
@@ -18,6 +18,7 @@ use super::close_on_exec;
 use super::digits::Digits;
 use super::fault::{Fault, Report};
 use super::limits::{self, RawLimit};
+use super::security;
 use super::shelf::Laid;
 use super::signals::{self, Disposition};
 use super::spawn::{Identity, Leads, Plan, Stdin};
@@ -189,9 +190,7 @@ fn run(prepared: &Prepared<'_>) -> Step {
     place(prepared)?;
     let_go(prepared);
     bounds(prepared)?;
-    if let Some(identity) = &prepared.plan.identity {
-        become_user(identity)?;
-    }
+    secured(prepared)?;
     surroundings(prepared)?;
     restore_signals(prepared)?;
     let (program, argv, envp) =
@@ -366,6 +365,27 @@ fn write_oom_score(score: &[u8]) -> Step {
     // The exec closes it.
 }
 
+/// Whoever is no longer root can bound nothing, and has lost what was not kept for it.
+fn secured(prepared: &Prepared<'_>) -> Step {
+    let plan = prepared.plan;
+    let root = match &plan.identity {
+        Some(identity) => identity.uid == 0,
+        // SAFETY: no pointers.
+        None => unsafe { libc::syscall(libc::SYS_geteuid) == 0 },
+    };
+    let bounded = match plan.capabilities {
+        Some(bound) => Some(security::bound(bound, !root)?),
+        None => None,
+    };
+    if let Some(identity) = &plan.identity {
+        become_user(identity)?;
+    }
+    if let Some(set) = bounded {
+        security::take_up(set, root)?;
+    }
+    if plan.no_new_privileges { security::no_new_privileges() } else { Ok(()) }
+}
+
 /// Groups first: whoever is no longer root may not change them.
 fn become_user(identity: &Identity) -> Step {
     let Identity { uid, gid, groups } = identity;
@@ -449,7 +469,7 @@ fn check(answer: c_long, stage: ExecStage, index: usize) -> Step {
     if answer == -1 { Err(Fault { stage, index, errno: errno() }) } else { Ok(()) }
 }
 
-fn errno() -> c_int {
+pub(super) fn errno() -> c_int {
     // SAFETY: the C library answers a valid pointer; parent and child share the thread that it belongs to, or the child has
     // a copy of that.
     let place = unsafe { libc::__errno_location() };

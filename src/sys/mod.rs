@@ -49,6 +49,7 @@ pub mod process;
 pub mod processes;
 pub mod reap;
 pub mod replace;
+mod security;
 pub mod shared;
 mod shelf;
 pub mod signals;

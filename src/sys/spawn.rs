@@ -32,6 +32,7 @@ use super::stack::Stack;
 use super::subjects::Subjects;
 use super::{call, pipe, process, reap};
 use crate::model::process::Limit;
+use crate::model::security::Bound;
 use crate::model::unit::IoClass;
 use crate::model::{Pid, SpawnError};
 
@@ -71,6 +72,10 @@ pub struct Plan<'a> {
     pub cpus: Option<Vec<u32>>,
     /// How gladly the kernel kills it when memory is short.
     pub oom_score_adj: Option<i32>,
+    /// All that it can have; sexton's own when absent.
+    pub capabilities: Option<Bound>,
+    /// An exec gives it nothing.
+    pub no_new_privileges: bool,
     /// File mode mask.
     pub umask: Option<u32>,
     /// Paths that it must be able to read.
@@ -132,6 +137,8 @@ impl<'a> Plan<'a> {
             io_class: None,
             cpus: None,
             oom_score_adj: None,
+            capabilities: None,
+            no_new_privileges: false,
             umask: None,
             readable: Vec::new(),
             writable: Vec::new(),

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::spawn::{Identity, Plan, Stdin};
 use super::{exec_words, limits};
 use crate::model::process::Limit;
+use crate::model::security::Capabilities;
 use crate::model::spawn::Cause;
 use crate::model::{ExecStage, SpawnError};
 
@@ -69,6 +70,7 @@ impl Subjects {
             ExecStage::Limits => limits::name(self.limits.get(index)).to_owned(),
             ExecStage::Nice => self.nice.map_or_else(String::new, |nice| nice.to_string()),
             ExecStage::OomScore => self.oom_score_adj.map_or_else(String::new, |score| score.to_string()),
+            ExecStage::Capabilities => capability(index),
             ExecStage::Group => self.identity.as_ref().map_or_else(String::new, |who| who.gid.to_string()),
             ExecStage::User => self.identity.as_ref().map_or_else(String::new, |who| who.uid.to_string()),
             ExecStage::Directory => path(self.directory.as_ref()),
@@ -78,6 +80,12 @@ impl Subjects {
             _ => String::new(),
         }
     }
+}
+
+/// The name of the one that could not be had; nothing where it was no single one.
+fn capability(index: usize) -> String {
+    let number = index.checked_sub(1).and_then(|number| u8::try_from(number).ok());
+    number.map_or_else(String::new, Capabilities::name)
 }
 
 fn lossy(text: &CStr) -> String {

@@ -17,7 +17,13 @@ const MOST_CPUS: u32 = 1024;
 impl<'s> Reader<'_, 's> {
     /// Reads `[process]`.
     pub fn process(&mut self, root: &DeTable<'s>) -> Rc<Process> {
-        let Some((process, _)) = table(root, "process") else { return self.pool.process.usual() };
+        let (capabilities, no_new_privileges) = self.security(root);
+        let nothing = DeTable::new();
+        let process = match table(root, "process") {
+            Some((process, _)) => process,
+            None if capabilities.is_none() && !no_new_privileges => return self.pool.process.usual(),
+            None => &nothing,
+        };
         let process = Process {
             user: process.get("user").and_then(|value| self.account(value)),
             group: process.get("group").and_then(|value| self.account(value)),
@@ -37,6 +43,8 @@ impl<'s> Reader<'_, 's> {
             stdin: process.get("stdin").and_then(|value| self.stdin(value)).unwrap_or_default(),
             limits: self.limits(process),
             pid_file: process.get("pid-file").and_then(|value| self.path(value)),
+            capabilities,
+            no_new_privileges,
         };
         self.pool.process.share(Rc::new(process))
     }

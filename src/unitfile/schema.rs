@@ -4,8 +4,10 @@
 //! docs/units.md to the truth all read this table; what is not in it does not exist.
 
 pub use super::kind::Kind;
+use super::library::LIBRARY;
 use super::log::{LOG, SETTINGS_LOG};
 use super::resources::RESOURCES;
+use super::security::SECURITY;
 
 /// One key.
 #[derive(Debug)]
@@ -75,6 +77,13 @@ pub static UNIT: &[Key] = &[
     key("stop", Kind::Table(STOP), "", "how it is stopped"),
     key("restart", Kind::Table(RESTART), "", "what happens when it ends by itself"),
     key("log", Kind::Table(LOG), "", "where its output goes, in what form, and how much of it is kept"),
+    key("security", Kind::Table(SECURITY), "", "what its processes may do beyond what their user may"),
+    key(
+        "library",
+        Kind::Table(LIBRARY),
+        "",
+        "where the unit comes from and what it was tested with; it changes nothing",
+    ),
 ];
 
 /// `[service]` and `[task]`.

@@ -66,7 +66,7 @@ impl Relation {
 }
 
 /// The tables that say something of a process, which a target does not have.
-const OF_A_PROCESS: [&str; 15] = [
+const OF_A_PROCESS: [&str; 16] = [
     "require",
     "process",
     "dirs",
@@ -82,6 +82,7 @@ const OF_A_PROCESS: [&str; 15] = [
     "stop",
     "restart",
     "log",
+    "security",
 ];
 
 /// Where a unit comes from.

@@ -1,0 +1,58 @@
+//! Databases, each from an empty data directory.
+
+use crate::case::{Case, Data, Reload, Twin};
+
+pub const MARIADB: Case = Case {
+    file: "mariadb",
+    unit: "mariadb",
+    needs: &[("mariadbd", "mariadb-server"), ("mariadb", "mariadb-client")],
+    setup: &["mount -t tmpfs -o mode=0755 data /var/lib/mysql"],
+    config: Some(("/etc/mysql/mariadb.conf.d/99-word.cnf", "[mariadbd]\nreport_host = @WORD@\n")),
+    ask: "mariadb -BNe 'SELECT @@report_host'",
+    broken: &[
+        // Here its exit status is 0; only its words tell.
+        ("[mariadbd]\ninnodb_buffer_pool_size = abc\n", "Unknown suffix 'a' used for variable"),
+        ("[mariadbd]\nno_such_variable = 1\n", "unknown variable 'no_such_variable=1'"),
+    ],
+    user: "mysql",
+    data: Some(Data {
+        write: "mariadb -e 'CREATE DATABASE shop; CREATE TABLE shop.t SELECT \"kept\" AS word'",
+        read: "mariadb -BNe 'SELECT word FROM shop.t'",
+        holds: "kept",
+    }),
+    init: "mariadb",
+    ..Case::NONE
+};
+
+pub const POSTGRESQL: Case = Case {
+    file: "postgresql@",
+    unit: "postgresql@15-main",
+    needs: &[("psql", "postgresql")],
+    setup: &[
+        "mount -t tmpfs -o mode=0755 data /var/lib/postgresql; chown postgres: /var/lib/postgresql",
+        "cp -a /etc/postgresql/15/main /etc/postgresql/15/second",
+        "sed -i 's,15/main,15/second,; s,15-main,15-second,; s,^port = .*,port = 5433,' \
+         /etc/postgresql/15/second/postgresql.conf",
+    ],
+    drop_ins: &[(
+        "postgresql@.d/two.toml",
+        "[instances]\nnames = [\"15-main\", \"15-second\"]\n\
+         [instances.set.15-second]\ncluster = \"second\"\nport = \"5433\"\n",
+    )],
+    config: Some(("/etc/postgresql/15/main/conf.d/word.conf", "log_line_prefix = '@WORD@ '\n")),
+    ask: "runuser -u postgres -- psql -XAtc 'SHOW log_line_prefix'",
+    reload: Reload::TakesWord,
+    broken: &[("max_connections = many\n", "invalid value for parameter \"max_connections\": \"many\"")],
+    user: "postgres",
+    data: Some(Data {
+        write: "runuser -u postgres -- psql -Xc \"CREATE TABLE t AS SELECT 'kept' AS word\"",
+        read: "runuser -u postgres -- psql -XAtc 'SELECT word FROM t'",
+        holds: "kept",
+    }),
+    twin: Some(Twin {
+        unit: "postgresql@15-second",
+        ask: "runuser -u postgres -- psql -p 5433 -XAtc 'SHOW port'",
+        answer: "5433",
+    }),
+    ..Case::NONE
+};

@@ -1,0 +1,60 @@
+//! The library of units against its daemons: a case a unit, each a story with the real daemon in a machine of its own.
+//!
+//! ```text
+//!   config/units/NAME.toml ─▶ case ─▶ story (what a unit has to do) ─▶ green, or what failed
+//!                               └───▶ init  (the same broken file under Debian's own init script)
+//!                               └───▶ page  (docs/library.md says what was shown; `scripts/library` writes it)
+//! ```
+//!
+//! `cargo test --test library nginx` tells one story. They need what `scripts/test` builds and installs, and say what is
+//! missing.
+
+#![allow(unreachable_pub, reason = "a test has no outside: `pub` says what its modules offer each other")]
+
+#[path = "../it/harness/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the harness is the integration tests', and the library needs a part of it"
+)]
+mod harness;
+
+mod case;
+mod databases;
+mod init;
+mod login;
+mod names;
+mod page;
+mod poolers;
+mod stores;
+mod story;
+mod web;
+
+use case::Case;
+
+/// The test of each case has the name of its unit, and a unit without one fails `every_unit_has_a_case`.
+macro_rules! cases {
+    ($($name:ident => $case:path,)*) => {
+        static CASES: &[&Case] = &[$(&$case),*];
+
+        mod conforms {
+            use super::*;
+            $(#[test] fn $name() { story::tell(&$case); })*
+        }
+    };
+}
+
+cases! {
+    apache2 => web::APACHE2,
+    haproxy => web::HAPROXY,
+    mariadb => databases::MARIADB,
+    memcached => stores::MEMCACHED,
+    named => names::NAMED,
+    nginx => web::NGINX,
+    openssh_server => login::OPENSSH,
+    pgbouncer => poolers::PGBOUNCER,
+    php_fpm => web::PHP_FPM,
+    postgresql => databases::POSTGRESQL,
+    redis => stores::REDIS,
+    unbound => names::UNBOUND,
+}

@@ -1,0 +1,49 @@
+//! Stores in memory, and what keeps them.
+
+use crate::case::{Case, Data, Twin};
+
+pub const REDIS: Case = Case {
+    file: "redis@",
+    unit: "redis@6380",
+    needs: &[("redis-server", "redis-server"), ("redis-cli", "redis-tools")],
+    files: &[(
+        "/etc/redis/redis_6381.conf",
+        "bind 127.0.0.1\nport 6381\ndir /var/lib/redis\ndbfilename 6381.rdb\n",
+    )],
+    config: Some((
+        "/etc/redis/redis_6380.conf",
+        "bind 127.0.0.1\nport 6380\ndir /var/lib/redis\ndbfilename 6380.rdb\nsave 3600 1\n\
+         cluster-announce-hostname @WORD@\n",
+    )),
+    ask: "redis-cli -p 6380 CONFIG GET cluster-announce-hostname",
+    broken: &[
+        ("port 6380\nno-such-directive yes\n", ">>> 'no-such-directive yes'"),
+        ("port 6380\ndir /not-there\n", ">>> 'dir /not-there'"),
+    ],
+    user: "redis",
+    data: Some(Data {
+        write: "redis-cli -p 6380 SET word kept",
+        read: "redis-cli -p 6380 GET word",
+        holds: "kept",
+    }),
+    twin: Some(Twin { unit: "redis@6381", ask: "redis-cli -p 6381 CONFIG GET port", answer: "6381" }),
+    init: "redis-server",
+    ..Case::NONE
+};
+
+pub const MEMCACHED: Case = Case {
+    file: "memcached@",
+    unit: "memcached@11211",
+    needs: &[("memcached", "memcached")],
+    drop_ins: &[("memcached@.d/two.toml", "[instances]\nnames = [\"11211\", \"11212\"]\n")],
+    ask: "exec 3<>/dev/tcp/127.0.0.1/11211; printf 'version\\r\\nquit\\r\\n' >&3; cat <&3",
+    answer: "VERSION",
+    user: "memcache",
+    twin: Some(Twin {
+        unit: "memcached@11212",
+        ask: "exec 3<>/dev/tcp/127.0.0.1/11212; printf 'version\\r\\nquit\\r\\n' >&3; cat <&3",
+        answer: "VERSION",
+    }),
+    init: "memcached",
+    ..Case::NONE
+};
