@@ -11,6 +11,8 @@ pub struct Case {
     pub file: &'static str,
     /// The unit that comes of it: the same, or an instance.
     pub unit: &'static str,
+    /// Other units of the library that it needs.
+    pub beside: &'static [&'static str],
     /// Programs that it needs, and the packages that have them.
     pub needs: &'static [(&'static str, &'static str)],
     /// Lines of shell before sexton is there, in the machine's own /etc, /var and /run.
@@ -40,6 +42,8 @@ pub struct Case {
     pub twin: Option<Twin>,
     /// Debian's own init script, by its name in /etc/init.d.
     pub init: &'static str,
+    /// Lines of shell without which that script cannot start its service.
+    pub init_setup: &'static [&'static str],
 }
 
 /// What becomes of a reload.
@@ -72,6 +76,7 @@ impl Case {
     pub const NONE: Case = Case {
         file: "",
         unit: "",
+        beside: &[],
         needs: &[],
         setup: &[],
         files: &[],
@@ -86,6 +91,7 @@ impl Case {
         data: None,
         twin: None,
         init: "",
+        init_setup: &[],
     };
 
     /// The text of the changed file with this word.

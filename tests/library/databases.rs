@@ -56,3 +56,28 @@ pub const POSTGRESQL: Case = Case {
     }),
     ..Case::NONE
 };
+
+pub const MARIADB_AT: Case = Case {
+    file: "mariadb@",
+    unit: "mariadb@shop",
+    needs: &[("mariadbd", "mariadb-server"), ("mariadb", "mariadb-client")],
+    drop_ins: &[(
+        "mariadb@.d/two.toml",
+        "[instances]\nnames = [\"shop\", \"blog\"]\n[instances.set.blog]\nport = \"3307\"\n",
+    )],
+    config: Some(("/etc/mysql/mariadb.conf.d/99-word.cnf", "[mariadbd.shop]\nreport_host = @WORD@\n")),
+    ask: "mariadb --socket=/run/mysqld-shop/mysqld.sock -BNe 'SELECT @@report_host'",
+    broken: &[("[mariadbd.shop]\nno_such_variable = 1\n", "unknown variable 'no_such_variable=1'")],
+    user: "mysql",
+    data: Some(Data {
+        write: "mariadb --socket=/run/mysqld-shop/mysqld.sock -e 'CREATE DATABASE kept'",
+        read: "mariadb --socket=/run/mysqld-shop/mysqld.sock -BNe 'SHOW DATABASES'",
+        holds: "kept",
+    }),
+    twin: Some(Twin {
+        unit: "mariadb@blog",
+        ask: "mariadb --socket=/run/mysqld-blog/mysqld.sock -BNe 'SELECT @@port'",
+        answer: "3307",
+    }),
+    ..Case::NONE
+};

@@ -23,9 +23,12 @@ mod case;
 mod databases;
 mod init;
 mod login;
+mod messages;
+mod monitoring;
 mod names;
 mod page;
 mod poolers;
+mod proxies;
 mod stores;
 mod story;
 mod web;
@@ -46,15 +49,28 @@ macro_rules! cases {
 
 cases! {
     apache2 => web::APACHE2,
+    caddy => web::CADDY,
+    epmd => messages::EPMD,
+    etcd => stores::ETCD,
     haproxy => web::HAPROXY,
+    lighttpd => web::LIGHTTPD,
     mariadb => databases::MARIADB,
+    mariadb_at => databases::MARIADB_AT,
     memcached => stores::MEMCACHED,
+    mosquitto => messages::MOSQUITTO,
     named => names::NAMED,
+    nats_server => messages::NATS,
     nginx => web::NGINX,
     openssh_server => login::OPENSSH,
     pgbouncer => poolers::PGBOUNCER,
     php_fpm => web::PHP_FPM,
     postgresql => databases::POSTGRESQL,
+    prometheus => monitoring::PROMETHEUS,
+    prometheus_alertmanager => monitoring::ALERTMANAGER,
+    prometheus_node_exporter => monitoring::NODE_EXPORTER,
+    rabbitmq => messages::RABBITMQ,
     redis => stores::REDIS,
+    squid => proxies::SQUID,
     unbound => names::UNBOUND,
+    varnish => proxies::VARNISH,
 }

@@ -20,6 +20,7 @@ pub const NAMED: Case = Case {
             "loading from master file /etc/bind/not-there failed: file not found",
         ),
     ],
+    user: "bind",
     init: "named",
     ..Case::NONE
 };

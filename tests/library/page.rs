@@ -1,1 +1,127 @@
-//! soon
+//! docs/library.md: what the library holds and what each unit of it was shown to do, made of the units and their cases.
+//!
+//! A cell says what the story of the case does; as long as the story is green, the cell is true. `scripts/library` writes
+//! the page, `the_page_says_what_the_cases_do` fails when it is another.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use crate::CASES;
+use crate::case::{Case, Reload, all_units, part, tables, word, words};
+
+/// Between these two lines the page is made.
+const BEGIN: &str = "<!-- made by scripts/library: what the cases show -->";
+const END: &str = "<!-- end of what the cases show -->";
+
+/// The page.
+pub fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/library.md")
+}
+
+/// The page with another text between two of its lines.
+pub fn with_part(page: &str, begin: &str, end: &str, text: &str) -> String {
+    let (before, rest) = page.split_once(begin).unwrap_or_else(|| panic!("docs/library.md lacks {begin}"));
+    let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("docs/library.md lacks {end}"));
+    format!("{before}{begin}\n\n{text}\n{end}{after}")
+}
+
+/// Holds a part of the page to `text`, or writes it when `SEXTON_WRITE` is set.
+#[track_caller]
+pub fn hold(begin: &str, end: &str, text: &str) {
+    let page = fs::read_to_string(path()).unwrap_or_else(|e| panic!("docs/library.md: {e}"));
+    let wanted = with_part(&page, begin, end, text);
+    if std::env::var_os("SEXTON_WRITE").is_some() {
+        fs::write(path(), wanted).unwrap_or_else(|e| panic!("docs/library.md: {e}"));
+    } else {
+        assert_eq!(page, wanted, "docs/library.md is not current: run scripts/library");
+    }
+}
+
+fn case_of(file: &str) -> Option<&'static Case> {
+    CASES.iter().find(|case| case.file == file).copied()
+}
+
+/// The words of one row, cell by cell.
+fn row(file: &str, unit: &Table, case: &Case) -> [String; 9] {
+    let yes = |holds: bool, not: &str| if holds { "yes".to_owned() } else { not.to_owned() };
+    let library = part(unit, "library");
+    let tested = part(unit, "configtest").contains_key("exec");
+    let refusals = match (tested, case.broken.len()) {
+        (false, _) => "has no test".to_owned(),
+        (true, 1) => "1 of 1".to_owned(),
+        (true, number) => format!("{number} of {number}"),
+    };
+    let reload = match case.reload {
+        Reload::TakesWord => "in force, same process",
+        Reload::Partly => "done, same process",
+        Reload::HasNone => "refused: has none",
+    };
+    let security = part(unit, "security");
+    let capabilities = words(&security, "capabilities").join(", ");
+    let capabilities = match (security.contains_key("capabilities"), capabilities.is_empty()) {
+        (false, _) => format!("not bounded: {}", case.unbounded),
+        (true, true) => "none".to_owned(),
+        (true, false) => capabilities,
+    };
+    [
+        format!("`{file}`"),
+        format!("{} {}", word(&library, "product"), words(&library, "versions").join(", ")),
+        yes(true, ""),
+        refusals,
+        reload.to_owned(),
+        yes(case.data.is_some(), "keeps none"),
+        yes(case.twin.is_some(), "–"),
+        case.user.to_owned(),
+        capabilities,
+    ]
+}
+
+/// The part of the page that is made.
+fn made() -> String {
+    let mut text = String::from(
+        "| Unit | Tested with | Started clean, restarted, stopped | Broken ones refused | Reload | Data kept | Two instances | User | Capabilities |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let mut untested = String::new();
+    for file in all_units() {
+        let unit = tables(&file);
+        if let Some(case) = case_of(&file) {
+            let _ = writeln!(text, "| {} |", row(&file, &unit, case).join(" | ")); // Into a String it cannot fail.
+        }
+        let library = part(&unit, "library");
+        let why = word(&library, "untested");
+        if !why.is_empty() {
+            let _ = writeln!(untested, "| `{file}` | {why} | {} |", word(&library, "source")); // As above.
+        }
+    }
+    let mut places = String::from("| Unit | Debian | Alpine | Fedora | Suits as it is | Elsewhere |\n");
+    places.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    for file in all_units() {
+        let library = part(&tables(&file), "library");
+        let packages = part(&library, "packages");
+        let package = |name: &str| packages.get(name).and_then(Value::as_str).unwrap_or("–").to_owned();
+        let differs = part(&library, "differs");
+        let differs = differs.iter().filter_map(|(name, how)| Some(format!("{name}: {}", how.as_str()?)));
+        let cells = [
+            format!("`{file}`"),
+            package("debian"),
+            package("alpine"),
+            package("fedora"),
+            words(&library, "suits").join(", "),
+            differs.collect::<Vec<_>>().join("; "),
+        ];
+        let _ = writeln!(places, "| {} |", cells.join(" | ")); // As above.
+    }
+    format!(
+        "{text}\nNot tested, and why:\n\n| Unit | What | Source |\n| --- | --- | --- |\n{untested}\n\
+         What Alpine and Fedora have was read, not run:\n\n{places}"
+    )
+}
+
+#[test]
+fn the_page_says_what_the_cases_do() {
+    hold(BEGIN, END, &made());
+}

@@ -47,3 +47,19 @@ pub const MEMCACHED: Case = Case {
     init: "memcached",
     ..Case::NONE
 };
+
+pub const ETCD: Case = Case {
+    file: "etcd",
+    unit: "etcd",
+    needs: &[("etcd", "etcd-server"), ("etcdctl", "etcd-client")],
+    setup: &["mount -t tmpfs -o mode=0755 data /var/lib/etcd"],
+    config: Some(("/etc/default/etcd", "ETCD_NAME=@WORD@\n")),
+    ask: "ETCDCTL_API=3 etcdctl member list",
+    user: "etcd",
+    data: Some(Data {
+        write: "ETCDCTL_API=3 etcdctl put word kept",
+        read: "ETCDCTL_API=3 etcdctl get word",
+        holds: "kept",
+    }),
+    ..Case::NONE
+};

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use sexton::model::security::Capabilities;
 
-use crate::case::{Case, Reload, part, tables, word, words};
+use crate::case::{Case, Reload, part, tables, unit_text, words};
 use crate::harness::{Finished, Machine, Plan, needs, within};
 
 /// A database makes its data directory first, and two cores run many tests.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The exit status of a command that was refused: nothing was touched.
 const REFUSED: i32 = 3;
@@ -48,7 +48,8 @@ pub fn plan(case: &Case) -> Plan {
 
 /// Tells the whole story of a case.
 pub fn tell(case: &Case) {
-    let machine = plan(case).unit(case.file, &case.text()).up();
+    let beside = case.beside.iter().fold(plan(case), |plan, file| plan.unit(file, &unit_text(file)));
+    let machine = beside.unit(case.file, &case.text()).up();
     machine.await_state_within(PATIENCE, case.unit, "ready");
     says(case, &machine, "one");
     is_bounded(case, &machine);
@@ -191,15 +192,4 @@ fn has_twin(case: &Case, machine: &Machine, word: &str) {
     assert!(answer.contains(twin.answer), "{} says '{answer}', not '{}'", twin.unit, twin.answer);
     says(case, machine, word);
     assert_ne!(machine.main_pid(twin.unit), machine.main_pid(case.unit));
-}
-
-/// The version of a package that is installed, for a message.
-pub fn installed(case: &Case) -> String {
-    let packages = part(&part(&tables(case.file), "library"), "packages");
-    let package = word(&packages, "debian");
-    let queried = std::process::Command::new("dpkg-query");
-    let mut queried = queried;
-    #[allow(clippy::disallowed_methods, reason = "the command is a child of the test")]
-    let output = queried.args(["-W", "-f", "${Version}", &package]).output();
-    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
 }

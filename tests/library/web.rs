@@ -69,3 +69,28 @@ pub const PHP_FPM: Case = Case {
     init: "php8.2-fpm",
     ..Case::NONE
 };
+
+pub const LIGHTTPD: Case = Case {
+    file: "lighttpd",
+    unit: "lighttpd",
+    needs: &[("lighttpd", "lighttpd"), ("curl", "curl")],
+    config: Some(("/etc/lighttpd/conf-enabled/99-word.conf", "server.tag = \"@WORD@\"\n")),
+    ask: "curl -sSI -m 10 http://127.0.0.1/",
+    reload: Reload::TakesWord,
+    broken: &[("server.tag = (\n", "99-word.conf")],
+    user: "www-data",
+    init: "lighttpd",
+    ..Case::NONE
+};
+
+pub const CADDY: Case = Case {
+    file: "caddy",
+    unit: "caddy",
+    needs: &[("caddy", "caddy"), ("curl", "curl")],
+    config: Some(("/etc/caddy/Caddyfile", ":80 {\n\trespond \"@WORD@\"\n}\n")),
+    ask: "curl -sS -m 10 http://127.0.0.1/",
+    reload: Reload::TakesWord,
+    broken: &[(":80 {\n\tno_such_directive\n}\n", "unrecognized directive: no_such_directive")],
+    user: "caddy",
+    ..Case::NONE
+};
