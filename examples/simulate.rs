@@ -27,6 +27,8 @@ mod graphs;
 mod laws;
 #[path = "../tests/simulation/leftovers.rs"]
 mod leftovers;
+#[path = "../tests/simulation/overlaps.rs"]
+mod overlaps;
 #[path = "../tests/simulation/places.rs"]
 mod places;
 #[path = "../tests/simulation/processes.rs"]
@@ -44,7 +46,7 @@ mod world;
 
 use std::process::ExitCode;
 
-use world::{Tracing, run};
+use world::{Overlapping, Tracing, run};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -53,12 +55,19 @@ fn main() -> ExitCode {
         place.and_then(|place| arguments.get(place + 1)?.parse().ok()).unwrap_or(default)
     };
     let (seed, runs) = (number("--seed", 0), number("--runs", 100_000));
+    let overlapping = match arguments.iter().any(|argument| argument == "--overlaps") {
+        true => Overlapping::Some,
+        false => Overlapping::Never,
+    };
     let mut n_steps: u64 = 0;
     for seed in seed..seed.saturating_add(runs) {
-        match run(seed, Tracing::Off) {
+        match run(seed, overlapping, Tracing::Off) {
             Ok(steps) => n_steps += u64::from(steps),
             Err(violation) => {
-                let trace = run(seed, Tracing::On).err().map(|violation| violation.trace).unwrap_or_default();
+                let trace = run(seed, overlapping, Tracing::On)
+                    .err()
+                    .map(|violation| violation.trace)
+                    .unwrap_or_default();
                 println!("{}\nseed {seed}: {}", trace.join("\n"), violation.words);
                 return ExitCode::FAILURE;
             }

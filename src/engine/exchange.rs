@@ -10,7 +10,9 @@
 //! there are units, and it happens only when somebody had unit files read. A unit's place never changes while it
 //! exists, so nothing else has to learn of it.
 
-use crate::model::unit::Entry;
+use std::time::Duration;
+
+use crate::model::unit::{Entry, Kill};
 
 use super::cell::{Body, Cell};
 use super::difference::Difference;
@@ -18,7 +20,7 @@ use super::effect::Effect;
 use super::event::{Request, UnitId};
 use super::failure::Failure;
 use super::graph::{EdgeKind, Graph};
-use super::state::State;
+use super::state::{State, StopStage, Wanted};
 use super::transaction::Transaction;
 use super::{Engine, cell_of};
 
@@ -44,10 +46,11 @@ impl Engine {
         self.connect(&fresh);
     }
 
-    /// Carries a difference out. What is removed or replaced is down by now; what is added is not started.
-    pub(super) fn exchange(&mut self, difference: Difference) -> Vec<UnitId> {
+    /// Carries a difference out. What is removed or replaced is down by now; what is added is not started. `starts` are
+    /// wished up next.
+    pub(super) fn exchange(&mut self, difference: Difference, starts: &[UnitId]) -> Vec<UnitId> {
         let Difference { added, removed, replaced, amended } = difference;
-        let mut fresh = Vec::new();
+        let (mut fresh, mut changed) = (Vec::new(), Vec::new());
         for (unit, new) in replaced.into_iter().chain(amended) {
             if self.cell(unit).unit().is_none() {
                 self.mend(unit, Entry::Unit(new));
@@ -55,6 +58,7 @@ impl Engine {
             } else {
                 self.cell_mut(unit).body = Body::Unit(new);
                 self.look_at(unit);
+                changed.push(unit);
             }
         }
         let added: Vec<UnitId> =
@@ -65,7 +69,34 @@ impl Engine {
             self.remove(unit);
         }
         self.connect(&fresh);
+        for unit in changed {
+            self.go_by_the_new(unit, starts);
+        }
         added
+    }
+
+    /// A unit that runs has another definition: what it needs now may be going down, and its stop, which took as long as
+    /// it takes, may have an end.
+    fn go_by_the_new(&mut self, unit: UnitId, starts: &[UnitId]) {
+        if let State::Stopping { stage: StopStage::Unhurried, .. } = self.cell(unit).state
+            && self.kill_policy(unit) != Kill::Never
+        {
+            self.arm(unit, Duration::ZERO);
+        }
+        self.follow_its_needs_down(unit);
+        let cell = self.cell(unit);
+        if !cell.standing.active || cell.goes_down() {
+            return;
+        }
+        let goes = |need: &UnitId| {
+            let need = self.cell(*need);
+            need.standing.stopping_too && (need.wanted == Wanted::Down || need.doom.is_some())
+        };
+        let needs = self.graph.outgoing(unit).iter().filter(|edge| edge.kind == EdgeKind::Needs);
+        let mut needs = needs.map(|edge| edge.unit).filter(|need| !starts.contains(need));
+        if let Some(need) = needs.find(goes) {
+            self.doom_dependents(need);
+        }
     }
 
     /// The places that units will get which are added next, in their order.
@@ -202,7 +233,6 @@ mod tests {
     use crate::engine::fixture::{self, Draft, service};
     use crate::engine::{Options, Phase};
     use std::rc::Rc;
-    use std::time::Duration;
 
     use crate::model::Unit;
 
@@ -227,7 +257,7 @@ mod tests {
         let difference = engine.difference(&units(drafts));
         engine.clear_places();
         let promised = engine.promised_places(difference.added.len());
-        let added = engine.exchange(difference);
+        let added = engine.exchange(difference, &[]);
         assert_eq!(added, promised, "each gets the place that it was promised");
         added
     }

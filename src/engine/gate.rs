@@ -312,11 +312,16 @@ impl Engine {
     /// All that comes before is done: now units are touched.
     fn go(&mut self, id: RequestId) {
         let Some(wish) = self.gated(id).map(|gated| gated.wish.clone()) else { return };
+        // One that came up and has ended since takes over from nobody; once it is gone the request is given up.
+        if self.has_lost_a_successor(id) {
+            return self.await_errands(id, Step::Overlapping, 1);
+        }
         // What was refused at the beginning may have come about since.
         let refusal = match &wish {
             Wish::Stop { units, dependents } => self.refuses_stop(units, *dependents),
             Wish::Restart { units } => self.refuses_restart(&self.start_scope(units), units),
-            Wish::Reload { .. } | Wish::Sync { .. } | Wish::Roll { .. } => None,
+            Wish::Sync { sync } => self.refuses_new_conflicts(sync),
+            Wish::Reload { .. } | Wish::Roll { .. } => None,
         };
         if let Some(refusal) = refusal {
             return self.give_up(id, Outcome::Refused(refusal));

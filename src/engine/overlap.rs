@@ -303,6 +303,11 @@ impl Engine {
         self.hidden.iter().filter(|(_, run)| is_its(run)).map(|(hidden, _)| *hidden).collect()
     }
 
+    /// Has one of them ended, or is about to?
+    pub(super) fn has_lost_a_successor(&self, id: RequestId) -> bool {
+        self.successors_of(id).iter().any(|hidden| !self.cell(*hidden).state.is_serving())
+    }
+
     /// Nothing of a hidden run is left.
     fn forget_run(&mut self, hidden: UnitId) {
         let Some(run) = self.hidden.get_mut(&hidden) else { return };
@@ -392,12 +397,25 @@ impl Engine {
             self.successor_lost(request, of, failure);
             return true;
         }
-        let requests = run.cell.requests.clone();
-        for (id, _) in requests {
+        for (id, _) in std::mem::take(&mut run.cell.requests) {
             let failure = Failure::Unkillable;
             self.conclude(id, Outcome::Failed { unit: of, failure, retry_in: None });
+            self.go_on_without(id, unit);
         }
         true
+    }
+
+    /// A request was answered because of this run, and goes on without it: what it holds down beside comes up again, and
+    /// the definitions that it brought hold.
+    fn go_on_without(&mut self, id: RequestId, hidden: UnitId) {
+        let Some(transaction) = self.transactions.get_mut(&id).filter(|t| t.step == Step::Stopping) else {
+            return;
+        };
+        transaction.to_stop.retain(|unit| *unit != hidden);
+        transaction.remaining = transaction.remaining.saturating_sub(1);
+        if transaction.remaining == 0 {
+            self.ripe.push_back(id);
+        }
     }
 
     /// Is it a run that never served, and that nobody heard of?

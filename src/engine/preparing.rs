@@ -84,7 +84,7 @@ impl Engine {
 
     pub(super) fn inspect_again(&mut self, unit: UnitId, inspection: Process) {
         match inspection {
-            Process::Deferred(_) if self.cell(unit).needs_missing > 0 => self.wait_anew(unit),
+            Process::Deferred(_) if self.lacks_a_need(unit) => self.wait_anew(unit),
             Process::Deferred(tries) => self.inspect(unit, tries.saturating_add(1)),
             _ => self.impossible(),
         }
@@ -108,7 +108,7 @@ impl Engine {
     }
 
     fn order_preparing(&mut self, unit: UnitId, role: Role, due: Due, tries: u16) {
-        if self.cell(unit).needs_missing > 0 {
+        if self.lacks_a_need(unit) {
             return self.wait_anew(unit);
         }
         self.enter(unit, State::Preparing { role, due, process: Process::Ordered(tries) });

@@ -128,6 +128,9 @@ impl Engine {
     /// What could this unit do now?
     pub(super) fn examine(&mut self, unit: UnitId) {
         self.tally.work += 1;
+        if let Some(successor) = self.successor(unit) {
+            self.look_at(successor);
+        }
         let cell = self.cell_mut(unit);
         cell.queued = false;
         if cell.goes_down() {
@@ -163,8 +166,14 @@ impl Engine {
         }
     }
 
+    /// Is something that it needs not up? A successor needs what its unit does.
+    pub(super) fn lacks_a_need(&self, unit: UnitId) -> bool {
+        self.cell(self.stands_for(unit)).needs_missing > 0
+    }
+
     fn examine_waiting(&mut self, unit: UnitId) {
-        let cell = self.cell(unit);
+        let of = self.stands_for(unit);
+        let cell = self.cell(of);
         if cell.needs_missing == 0 && cell.order_unsettled == 0 {
             // Its errand, or the end of its successor, has it looked at again.
             if self.is_on_trial(unit) || self.awaits_successor(unit) {
@@ -172,7 +181,8 @@ impl Engine {
             }
             return self.transition(unit, Input::Start);
         }
-        if cell.needs_missing == 0 {
+        // Whose need is gone for good is given up with its unit.
+        if cell.needs_missing == 0 || of != unit {
             return;
         }
         let edges = self.graph.outgoing(unit);

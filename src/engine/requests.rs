@@ -166,7 +166,7 @@ impl Engine {
         }
     }
 
-    fn follow_its_needs_down(&mut self, unit: UnitId) {
+    pub(super) fn follow_its_needs_down(&mut self, unit: UnitId) {
         let cell = self.cell(unit);
         if !cell.standing.active || cell.goes_down() {
             return;

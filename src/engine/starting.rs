@@ -24,7 +24,7 @@ const SLACK: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(super) fn order_main(&mut self, unit: UnitId, tries: u16) {
-        if self.cell(unit).needs_missing > 0 {
+        if self.lacks_a_need(unit) {
             return self.wait_anew(unit);
         }
         let awaiting = self.cell(unit).unit().map_or(Awaiting::Exit, |unit| match &unit.kind {

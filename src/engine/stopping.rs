@@ -294,7 +294,9 @@ impl Engine {
             }
             StopStage::Settling => self.stop_step(unit, main, 0, ending),
             StopStage::Step(place) => self.stop_step(unit, main, place.saturating_add(1), ending),
-            StopStage::Inspecting | StopStage::Spawning | StopStage::Unhurried => self.impossible(),
+            // Its files have said since that it may be killed.
+            StopStage::Unhurried => self.stop_step(unit, main, u16::MAX, ending),
+            StopStage::Inspecting | StopStage::Spawning => self.impossible(),
         }
     }
 

@@ -124,7 +124,25 @@ impl Engine {
             return Some(Refusal::SyncRunning);
         }
         let touched = scope.stops.iter().chain(&scope.overlaps).chain(&scope.starts).copied();
-        self.busy(touched.chain(sync.difference.units())).or_else(|| self.refuses_overlap(&scope.overlaps))
+        self.busy(touched.chain(sync.difference.units()))
+            .or_else(|| self.refuses_overlap(&scope.overlaps))
+            .or_else(|| self.refuses_new_conflicts(sync))
+    }
+
+    /// Two units that are up, or on their way, and are not to be by the new files: which of them is meant to go is for
+    /// whoever wrote that to say.
+    pub(super) fn refuses_new_conflicts(&self, sync: &Sync) -> Option<Refusal> {
+        let changed = sync.difference.replaced.iter().chain(&sync.difference.amended);
+        changed.filter(|(_, new)| !new.conflicts.is_empty()).find_map(|(unit, new)| {
+            let others = new.conflicts.iter().filter_map(|name| self.find(name.as_str()));
+            let mut others = others.filter(|other| other != unit && !sync.difference.removed.contains(other));
+            let clash = |other: &UnitId| {
+                let is_live = |unit: UnitId| self.cell(unit).is_live();
+                (is_live(*unit) && self.is_in_the_way(*other))
+                    || (is_live(*other) && self.is_in_the_way(*unit))
+            };
+            others.find(clash).map(|with| Refusal::Conflict { unit: *unit, with })
+        })
     }
 
     /// What goes down for this difference, when as many as can of `able` are replaced while they serve; these come second.
@@ -221,10 +239,10 @@ impl Engine {
         overlaps: &[UnitId],
     ) {
         let replaced = self.take_over(id, overlaps);
-        let SyncScope { stops, named, .. } = self.sync_scope(&sync, overlaps.to_vec());
-        self.exchange(sync.difference.at_first());
+        let SyncScope { stops, named, starts, .. } = self.sync_scope(&sync, overlaps.to_vec());
+        self.exchange(sync.difference.at_first(), &starts);
         self.boot.clone_from(&sync.boot);
-        if !stops.is_empty() {
+        if !stops.is_empty() || !replaced.is_empty() {
             self.tell(id, Progress::Phase(TransactionPhase::Stopping));
         }
         let removed: BTreeSet<UnitId> = sync.difference.removed.iter().copied().collect();
@@ -253,7 +271,7 @@ impl Engine {
 
     /// All that goes or changes is down: the new definitions hold. Answers what has to come up.
     pub(super) fn finish_sync(&mut self, id: RequestId, sync: &Sync, named: &[UnitId]) -> Vec<UnitId> {
-        self.exchange(sync.difference.at_last());
+        self.exchange(sync.difference.at_last(), &[]);
         self.syncing = None;
         let scope = self.start_scope(named);
         self.wish_up(id, &scope, named, Reason::Start);

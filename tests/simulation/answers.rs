@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sexton::engine::{Engine, Phase, Role, UnitId, Wanted};
+use sexton::engine::{
+    Effect, Engine, Event, Outcome, Phase, Request, RequestId, RestartHow, Role, UnitId, Wanted,
+};
 use sexton::model::unit::{Kill, Unit};
 
 use super::laws::{Laws, Verdict, law};
@@ -11,8 +13,7 @@ use super::promises::Asked;
 impl Laws {
     /// Nothing is on its way and no deadline is set: nobody may be waiting in vain.
     pub(crate) fn at_rest(&self, engine: &Engine) -> Verdict {
-        let stuck: BTreeSet<usize> =
-            engine.ids().map(UnitId::index).filter(|unit| self.is_stuck(*unit)).collect();
+        let stuck: BTreeSet<usize> = (0..self.books.len()).filter(|unit| self.is_stuck(*unit)).collect();
         let beside = self.beside(&stuck);
         self.gates.at_rest(&beside)?;
         for unit in engine.ids().filter(|unit| !beside.contains(&unit.index())) {
@@ -44,9 +45,7 @@ impl Laws {
         let is_task = self.spec(unit).is_some_and(Unit::is_task);
         match self.phases[unit] {
             Phase::Starting => is_task && runs,
-            Phase::Stopping => {
-                runs && (self.kill_policy(unit) == Kill::Never || self.gates.exchanged_at(unit) > 0)
-            }
+            Phase::Stopping => runs && self.kill_policy(unit) == Kill::Never,
             Phase::Killing => book.running.keys().any(|pid| self.outlived(*pid)),
             _ => false,
         }
@@ -84,6 +83,59 @@ impl Laws {
         }
         match engine.next_deadline() {
             Some(_) => law(6, "a timer outlives the exit".into()),
+            None => Ok(()),
+        }
+    }
+
+    /// What has to be so at the end of the step in which a request came in.
+    pub(crate) fn check_request(&mut self, event: &Event, effects: &[Effect], engine: &Engine) -> Verdict {
+        let Event::Requested { id, request } = event else { return Ok(()) };
+        let refused = effects.iter().any(
+            |effect| matches!(effect, Effect::Reply { id: own, outcome: Outcome::Refused(_) } if own == id),
+        );
+        if refused || self.deadline.is_some() || engine.is_shutting_down() {
+            return Ok(());
+        }
+        let units = match request {
+            Request::Start { units } => units,
+            Request::Restart { units, how: RestartHow::Together, .. } | Request::Reload { units, .. } => {
+                units
+            }
+            _ => return Ok(()),
+        };
+        let claims = |(other, asked): &(&RequestId, &Asked)| {
+            let is_gated = matches!(
+                asked.request,
+                Request::Restart { how: RestartHow::Together, .. } | Request::Reload { .. }
+            );
+            *other != id && is_gated && asked.answered == 0 && asked.touched.is_none()
+        };
+        for (other, asked) in self.requests.iter().filter(claims) {
+            if let Some(unit) = units.iter().find(|unit| asked.units().contains(unit)) {
+                return law(4, format!("{id:?} begins with u{}, which {other:?} is at", unit.index()));
+            }
+        }
+        if let Request::Start { units } = request {
+            return self.check_wishes(*id, units, engine);
+        }
+        Ok(())
+    }
+
+    /// What a started unit needs and wants is wished up with it.
+    fn check_wishes(&self, id: RequestId, units: &[UnitId], engine: &Engine) -> Verdict {
+        let can_be = |unit: usize| {
+            let failed = matches!(
+                engine.unit(UnitId::from_index(unit)).failure(),
+                Some(sexton::engine::Failure::Load(_) | sexton::engine::Failure::Conflict(_))
+            );
+            self.spec(unit).is_some() && !failed && self.books[unit].conflicts.is_empty()
+        };
+        let all = self.starts_of(units.iter().map(|unit| unit.index()));
+        let down = |unit: &usize| engine.unit(UnitId::from_index(*unit)).wanted() == Wanted::Down;
+        match all.into_iter().filter(|unit| can_be(*unit)).find(down) {
+            Some(unit) => {
+                law(10, format!("{id:?} starts what needs or wants u{unit}, and nobody wishes it up"))
+            }
             None => Ok(()),
         }
     }

@@ -74,6 +74,15 @@ impl Books {
         };
     }
 
+    /// After two runs changed their books: what belongs to the unit goes back to it.
+    pub(crate) fn exchange_unit(&mut self, other: &mut Books) {
+        std::mem::swap(&mut self.restarts, &mut other.restarts);
+        std::mem::swap(&mut self.reason, &mut other.reason);
+        std::mem::swap(&mut self.limit, &mut other.limit);
+        std::mem::swap(&mut self.may_come_back, &mut other.may_come_back);
+        std::mem::swap(&mut self.comes_back, &mut other.comes_back);
+    }
+
     /// Its own start is at what comes before the main process.
     pub(crate) fn prepares(&self) -> bool {
         let prepares = |role: &Role| matches!(role, Role::Condition | Role::Prepare(_) | Role::ConfigTest);
@@ -102,7 +111,8 @@ pub(crate) fn redraw(books: &mut Vec<Books>, specs: &[Option<Entry>]) {
         for other in unit.before.iter().filter_map(place) {
             books[other].order.push(index);
         }
-        for other in unit.conflicts.iter().filter_map(place).filter(|other| *other != index) {
+        let others = unit.conflicts.iter().filter(|other| **other != unit.name);
+        for other in others.filter_map(place) {
             books[index].conflicts.push(other);
             books[other].conflicts.push(index);
         }

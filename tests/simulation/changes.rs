@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sexton::engine::Definitions;
-use sexton::model::unit::{Entry, Kind, Program, Unit};
+use sexton::model::unit::{Entry, Kill, Kind, Program, Unit};
 use sexton::model::{Command, UnitName};
 
 use super::chance::Chance;
@@ -117,12 +117,21 @@ fn changed(chance: &mut Chance, entry: &Entry, numbers: &[usize]) -> Rc<Unit> {
 
 /// A change that a running process need not be started anew for.
 fn amend(chance: &mut Chance, unit: &mut Unit) {
-    let place = chance.below(6);
+    let place = chance.below(match chance.with_overlaps {
+        false => 6,
+        // A task does not run twice at once.
+        true if unit.is_task() => 7,
+        true => 8,
+    });
     change_program(unit, |program| match place {
         0 => Rc::make_mut(&mut program.restart).limit = chance.below(6) as u32,
         1 => program.configtest = chance.percent(70).then(|| Rc::new(graphs::configtest(chance))),
         2 => Rc::make_mut(&mut program.hooks).pre_stop = graphs::pre_stops(chance),
         3 => Rc::make_mut(&mut program.hooks).post_stop = graphs::hooks_of(chance, 60),
+        6 => {
+            Rc::make_mut(&mut program.stop).kill = if chance.percent(50) { Kill::Never } else { Kill::Group }
+        }
+        7 => Rc::make_mut(&mut program.restart).overlap ^= program.process.pid_file.is_none(),
         4 => Rc::make_mut(&mut program.stop).exec = chance.percent(50).then(graphs::command),
         _ => Rc::make_mut(&mut program.ready).timeout = Duration::from_millis(500 + chance.below(8000)),
     });

@@ -5,6 +5,7 @@
 //!              └─ refused, given up: nothing of it ever holds
 //! ```
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sexton::engine::{
@@ -24,6 +25,8 @@ pub(crate) struct Files {
     brought: Vec<Rc<Unit>>,
     /// What changed in the present step.
     pub(crate) news: News,
+    /// By which definition a successor was started.
+    pub(crate) successors: BTreeMap<usize, Option<Entry>>,
 }
 
 struct Coming {
@@ -57,7 +60,14 @@ pub(crate) enum Fate {
 impl Files {
     pub(crate) fn new(entries: Vec<Entry>) -> Files {
         let places = entries.into_iter().map(Some).collect();
-        Files { places, boot: Vec::new(), coming: None, brought: Vec::new(), news: News::default() }
+        Files {
+            places,
+            boot: Vec::new(),
+            coming: None,
+            brought: Vec::new(),
+            news: News::default(),
+            successors: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -130,7 +140,13 @@ impl Files {
             _ => {}
         }
         for effect in effects {
-            let Some(coming) = &self.coming else { break };
+            // A unit was replaced while it served: the definition of its successor holds.
+            if let Effect::Exchanged { unit, with } = effect
+                && let Some(entry) = self.successors.remove(&with.index())
+            {
+                self.places[unit.index()] = entry;
+            }
+            let Some(coming) = &self.coming else { continue };
             match effect {
                 Effect::Reply { id, .. } if *id == coming.id && !coming.begun => self.coming = None,
                 Effect::Progress { id, progress: Progress::Phase(phase) } if *id == coming.id => {

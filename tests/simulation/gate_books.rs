@@ -44,6 +44,8 @@ pub(crate) struct Unit {
     pub(crate) was_ready: bool,
     pub(crate) proven_at: u64,
     pub(crate) was_cut: bool,
+    /// A process that has read its configuration is to replace the one that it has.
+    pub(crate) has_successor: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -172,11 +172,6 @@ impl Gates {
         self.units[unit].running.contains_key(&pid)
     }
 
-    /// The step in which another definition of the unit came to hold.
-    pub(crate) fn exchanged_at(&self, unit: usize) -> u64 {
-        self.units[unit].exchanged_at
-    }
-
     /// A trial has begun and is not over.
     pub(crate) fn is_trying(&self, unit: usize) -> bool {
         let trial = |role: &Role| matches!(role, Role::Trial(_));

@@ -367,8 +367,14 @@ impl Gates {
         is_doomed: &dyn Fn(usize) -> bool,
     ) -> Judgement {
         match progress {
-            Progress::Phase(TransactionPhase::Testing | TransactionPhase::TestingAgain) => {
+            Progress::Phase(TransactionPhase::Testing) => {
                 self.asked(id).passed.clear();
+                Ok(())
+            }
+            Progress::Phase(TransactionPhase::TestingAgain) => {
+                let mut passed = std::mem::take(&mut self.asked(id).passed);
+                passed.retain(|unit| self.units[*unit].has_successor);
+                self.asked(id).passed = passed;
                 Ok(())
             }
             Progress::Phase(TransactionPhase::Stopping | TransactionPhase::Reloading) => {

@@ -65,7 +65,11 @@ pub(crate) fn unit(chance: &mut Chance, index: usize, all: &[usize]) -> Unit {
     };
     let kind = match chance.below(10) {
         0..7 => Kind::Service(Rc::new(program(chance))),
-        7 | 8 => Kind::Task(Rc::new(program(chance))),
+        7 | 8 => {
+            let mut program = program(chance);
+            Rc::make_mut(&mut program.restart).overlap = false;
+            Kind::Task(Rc::new(program))
+        }
         _ => Kind::Target,
     };
     Unit {
@@ -210,6 +214,7 @@ pub(crate) fn program(chance: &mut Chance) -> Program {
         stable: Duration::from_secs(1 + chance.below(5)),
         limit: chance.below(6) as u32,
         window: Duration::from_secs(1 + chance.below(30)),
+        overlap: chance.with_overlaps && process.pid_file.is_none() && chance.percent(25),
         ..Restart::default()
     };
     Program {

@@ -14,6 +14,7 @@ use super::books::{Books, redraw};
 use super::files::Files;
 use super::gates::{Gates, is_errands};
 use super::leftovers::Leftover;
+use super::overlaps::Overlaps;
 use super::promises::Asked;
 use super::world::ready_by_exec;
 
@@ -41,6 +42,7 @@ pub(crate) struct Laws {
     pub(crate) ever_held: BTreeSet<usize>,
     impossible: u64,
     pub(crate) gates: Gates,
+    pub(crate) overlaps: Overlaps,
 }
 
 pub(crate) type Verdict = Result<(), String>;
@@ -73,6 +75,7 @@ impl Laws {
             kills: BTreeMap::new(),
             ever_held: BTreeSet::new(),
             impossible: 0,
+            overlaps: Overlaps::default(),
         }
     }
 
@@ -104,11 +107,13 @@ impl Laws {
 
     /// The daemon's own child, of which the engine learns next.
     pub(crate) fn adopted(&mut self, unit: UnitId, pid: Pid) {
+        let unit = self.overlaps.place(unit);
         self.books[unit.index()].running.insert(pid, Role::Main);
     }
 
     /// Takes an event into the books before the engine sees it.
     pub(crate) fn before(&mut self, event: &Event, now: Moment) {
+        let event = &self.overlaps.event(event);
         self.now = now;
         self.step += 1;
         self.latest = None;
@@ -220,15 +225,27 @@ impl Laws {
         engine: &Engine,
         left: &[Leftover],
     ) -> Verdict {
+        let event = &self.overlaps.event(event);
+        let effects = &self.effects(effects, engine)?;
+        let place = |left: &Leftover| Leftover { unit: self.overlaps.place(left.unit), ..left.clone() };
+        let left: Vec<Leftover> = left.iter().map(place).collect();
+        let left = left.as_slice();
         if effects.len() > 60 * (self.specs.len() + 1) {
             return law(7, format!("{} effects in one step", effects.len()));
         }
         self.files.step(event, effects, engine)?;
+        self.check_who_set_out()?;
         let mut doomed_before = self.doomed_by(effects);
         if !self.files.news.first.is_empty() {
             doomed_before.extend((0..self.books.len()).filter(|unit| self.is_doomed(*unit)));
         }
+        let has_news = !self.files.news.first.is_empty();
         self.exchange_first(engine);
+        if has_news {
+            let joins: Vec<bool> =
+                (0..self.books.len()).map(|unit| self.needs_what_goes(unit, engine)).collect();
+            self.gates.doom(&|unit| joins.get(unit).copied().unwrap_or(false));
+        }
         let held: Vec<bool> = (0..self.books.len()).map(|unit| self.is_held(unit)).collect();
         self.ever_held.extend((0..held.len()).filter(|unit| held[*unit]));
         self.gates.begin(held);
@@ -243,6 +260,11 @@ impl Laws {
             let is_doomed = |unit: usize| doomed.get(unit).copied().unwrap_or(false);
             self.gates.after(effect, engine, &preparing, &is_doomed, &self.files)?;
             self.effect(effect, engine, left, effects, &mut unsettled_at_start)?;
+            // What ended for good may be wished up again in the same step; whom it took down goes all the same.
+            if let Effect::Changed { unit, to: Phase::Failed, .. } = effect {
+                let taken = self.stops_of(&[unit.index()], &|_| true);
+                self.gates.doom(&|unit| taken.contains(&unit));
+            }
         }
         self.gates.end(engine);
         for (unit, other) in unsettled_at_start {
@@ -336,6 +358,7 @@ impl Laws {
                 }
             }
             Effect::Reply { id, outcome } => self.check_reply(*id, outcome, all, engine)?,
+            Effect::Exchanged { unit, with } => self.runs_exchanged(unit.index(), with.index())?,
             Effect::Forget { unit } => self.departs(unit.index())?,
             Effect::Exit { code, decided_by, .. } => {
                 self.ended = true;
@@ -369,7 +392,7 @@ impl Laws {
             matches!(event, Event::Exited { pid, .. } if former.contains(pid))
         };
         let held = |unit: UnitId| self.ever_held.contains(&unit.index());
-        let excused = unit_of(event).is_none_or(|unit| held(unit) || is_former(unit));
+        let excused = subject_of(event).is_none_or(|unit| held(unit) || is_former(unit));
         if is_new && !excused && !self.hurried {
             return law(0, format!("an input met a state in which it cannot happen: {event:?}"));
         }
@@ -401,7 +424,7 @@ impl Laws {
 }
 
 /// Of which unit an event tells.
-fn unit_of(event: &Event) -> Option<UnitId> {
+pub(crate) fn subject_of(event: &Event) -> Option<UnitId> {
     match event {
         Event::Spawned { unit, .. }
         | Event::SpawnFailed { unit, .. }

@@ -14,6 +14,7 @@ mod gates;
 mod graphs;
 mod laws;
 mod leftovers;
+mod overlaps;
 mod places;
 mod processes;
 mod promises;
@@ -23,7 +24,7 @@ mod stops;
 mod wishes;
 mod world;
 
-use world::{Tracing, run};
+use world::{Overlapping, Tracing, run};
 
 /// Seeds that once found something, or that reach a corner others miss.
 const REGRESSIONS: [u64; 22] = [
@@ -34,15 +35,16 @@ const REGRESSIONS: [u64; 22] = [
 /// The runs are split over a few tests, so that they share the processors of the machine.
 const RUNS_A_TEST: u64 = 25_000;
 
-fn hold(seeds: impl Iterator<Item = u64>) {
+fn hold(overlapping: Overlapping, seeds: impl Iterator<Item = u64>) {
     for seed in seeds {
-        if let Err(violation) = run(seed, Tracing::Off) {
-            let trace = run(seed, Tracing::On).err().map(|v| v.trace).unwrap_or_default();
+        if let Err(violation) = run(seed, overlapping, Tracing::Off) {
+            let trace = run(seed, overlapping, Tracing::On).err().map(|v| v.trace).unwrap_or_default();
             let tail = trace.len().saturating_sub(80);
             panic!(
-                "seed {seed}: {}\n{}\nrepeat it: cargo run --release --example simulate -- --seed {seed} --runs 1",
+                "seed {seed}: {}\n{}\nrepeat it: cargo run --release --example simulate -- --seed {seed} --runs 1{}",
                 violation.words,
-                trace[tail..].join("\n")
+                trace[tail..].join("\n"),
+                if overlapping == Overlapping::Some { " --overlaps" } else { "" }
             );
         }
     }
@@ -50,25 +52,30 @@ fn hold(seeds: impl Iterator<Item = u64>) {
 
 #[test]
 fn the_laws_hold_for_the_seeds_that_once_broke_them() {
-    hold(REGRESSIONS.into_iter());
+    hold(Overlapping::Never, REGRESSIONS.into_iter());
 }
 
 #[test]
 fn the_laws_hold_in_the_first_quarter_of_a_hundred_thousand_worlds() {
-    hold(0..RUNS_A_TEST);
+    hold(Overlapping::Never, 0..RUNS_A_TEST);
 }
 
 #[test]
 fn the_laws_hold_in_the_second_quarter_of_a_hundred_thousand_worlds() {
-    hold(RUNS_A_TEST..2 * RUNS_A_TEST);
+    hold(Overlapping::Never, RUNS_A_TEST..2 * RUNS_A_TEST);
 }
 
 #[test]
 fn the_laws_hold_in_the_third_quarter_of_a_hundred_thousand_worlds() {
-    hold(2 * RUNS_A_TEST..3 * RUNS_A_TEST);
+    hold(Overlapping::Never, 2 * RUNS_A_TEST..3 * RUNS_A_TEST);
 }
 
 #[test]
 fn the_laws_hold_in_the_last_quarter_of_a_hundred_thousand_worlds() {
-    hold(3 * RUNS_A_TEST..4 * RUNS_A_TEST);
+    hold(Overlapping::Never, 3 * RUNS_A_TEST..4 * RUNS_A_TEST);
+}
+
+#[test]
+fn the_laws_hold_in_eight_thousand_worlds_with_overlapping_restarts() {
+    hold(Overlapping::Some, 0..8_000);
 }

@@ -77,7 +77,7 @@ impl Laws {
     }
 
     /// Makes room in the books for a unit that is to come.
-    fn grow(&mut self, place: usize) {
+    pub(crate) fn grow(&mut self, place: usize) {
         let n_places = self.specs.len().max(place + 1);
         self.specs.resize(n_places, None);
         self.books.resize_with(n_places, Books::default);
@@ -104,6 +104,9 @@ impl Laws {
         let (running, kept) = (std::mem::take(&mut book.running), std::mem::take(&mut book.ordered));
         book.forget_run();
         (book.running, book.ordered) = (running, kept);
+        if self.overlaps.unit_of(unit).is_some() {
+            self.run_departed(unit);
+        }
         Ok(())
     }
 }

@@ -20,10 +20,7 @@ impl Laws {
             // A task that is done is not up; that its post-stop hooks run when it is stopped hinders nobody.
             let is_up =
                 |(pid, role): (&Pid, &Role)| !matches!(role, Role::PostStop(_)) && self.counts(*other, *pid);
-            // A sync may bring a conflict between units that are up already.
-            let since = self.gates.exchanged_at(unit).max(self.gates.exchanged_at(*other));
-            let is_old = self.books[*other].main_ordered > since || since == 0;
-            if is_old && self.books[*other].running.iter().any(is_up) {
+            if self.books[*other].running.iter().any(is_up) {
                 return law(0, format!("u{unit} starts while u{other}, with which it conflicts, runs"));
             }
         }
@@ -65,7 +62,7 @@ impl Laws {
             Role::StopCommand => {
                 if !self.hurried {
                     let permits = |id, unit| self.is_touchable(id, unit);
-                    let is_doomed = self.is_doomed(unit);
+                    let is_doomed = self.is_doomed(unit) || self.needs_what_goes(unit, engine);
                     self.gates.is_touched(unit, engine, is_doomed, "its stop command", &permits)?;
                 }
                 self.is_told_to_stop(unit, engine)?;

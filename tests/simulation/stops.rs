@@ -28,7 +28,7 @@ impl Laws {
         }
         if !self.hurried {
             let permits = |id, unit| self.is_touchable(id, unit);
-            let is_doomed = self.is_doomed(unit);
+            let is_doomed = self.is_doomed(unit) || self.needs_what_goes(unit, engine);
             self.gates.is_touched(unit, engine, is_doomed, &signal.to_string(), &permits)?;
         }
         if signal == Signal::HUP {
@@ -38,6 +38,15 @@ impl Laws {
         self.check_patience(unit, signal)?;
         self.books[unit].signalled = Some(signal);
         self.check_stop(unit)
+    }
+
+    /// A sync has it need, or what it needs, a unit that nobody wishes up and that is on its way down.
+    pub(crate) fn needs_what_goes(&self, unit: usize, engine: &Engine) -> bool {
+        let goes = |need: usize| {
+            matches!(self.phases[need], Phase::Stopping | Phase::Killing | Phase::CleaningUp | Phase::Ready)
+                && !self.is_wished(need, engine)
+        };
+        self.starts_of([unit].into_iter()).into_iter().any(|need| need != unit && goes(need))
     }
 
     /// A daemon that asked for more time while it stops gets no further signal before that is over.

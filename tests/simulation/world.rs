@@ -64,9 +64,17 @@ pub(crate) enum Tracing {
     Off,
 }
 
+/// Are there units that are replaced while they serve?
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overlapping {
+    Some,
+    Never,
+}
+
 /// One run; the same seed gives the same run.
-pub(crate) fn run(seed: u64, tracing: Tracing) -> Result<u32, Violation> {
+pub(crate) fn run(seed: u64, overlapping: Overlapping, tracing: Tracing) -> Result<u32, Violation> {
     let mut chance = Chance::new(seed);
+    chance.with_overlaps = overlapping == Overlapping::Some;
     let entries = graphs::entries(&mut chance);
     let options = Options { shutdown_timeout: SHUTDOWN_TIMEOUT, random_seed: seed };
     let faults = Faults {
@@ -225,12 +233,30 @@ impl World {
             Effect::ClearGroup { unit, group, signal } => self.clear(unit, group, signal),
             Effect::SignalEverybody { signal } => self.signal_everybody(signal),
             Effect::Exit { .. } => self.over = true,
+            Effect::Exchanged { unit, with } => self.exchange(unit, with),
             Effect::Forget { unit } => self.forget(unit),
             Effect::Probe { unit } => self.probe(unit),
             Effect::ForgetProbe { unit } => self.agenda.retain(|_, happening| {
                 !matches!(happening, Happening::Event(Event::Probed { unit: own, .. }) if *own == unit)
             }),
             _ => {}
+        }
+    }
+
+    /// Two runs change places, and all that belongs to them with them.
+    fn exchange(&mut self, one: UnitId, other: UnitId) {
+        for child in self.children.values_mut() {
+            child.unit = child.unit.counterpart(one, other);
+        }
+        for left in self.leftovers.values_mut() {
+            left.unit = left.unit.counterpart(one, other);
+        }
+        for happening in self.agenda.values_mut() {
+            match happening {
+                Happening::Event(event) => event.exchange(one, other),
+                Happening::HandOver(unit, _) => *unit = unit.counterpart(one, other),
+                _ => {}
+            }
         }
     }
 

@@ -260,3 +260,21 @@ fn each_of_a_roll_has_stopped_its_old_process_before_the_next_has_its_turn() {
     stage.ready("b'");
     assert_eq!(last(&stage.dies("b'")), "reply 2 done");
 }
+
+#[test]
+fn a_successor_that_was_ready_and_has_ended_since_takes_over_from_nobody() {
+    let mut stage = up(vec![service("web").pre_stop("drain")], "web");
+    stage.groups = Answer::Never;
+    let old = stage.pid("web");
+    stage.restart("web");
+    stage.ready("web'");
+    stage.exits("web'", 1);
+    assert_eq!(stage.passes_as("web", Role::PreStop(0)), [""; 0], "somebody of the successor is still there");
+    assert_eq!((stage.phase("web"), stage.pid("web")), (Phase::Ready, old));
+    let orders = stage.passes(60_000);
+    assert!(
+        orders.iter().any(|order| order.starts_with("reply 2 aborted: web its successor failed")),
+        "{orders:?}"
+    );
+    assert_eq!((stage.phase("web"), stage.pid("web")), (Phase::Ready, old));
+}

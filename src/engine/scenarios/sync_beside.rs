@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::fixture::service;
+use crate::model::unit::Kill;
 
 #[test]
 fn a_stop_that_waits_for_an_edge_goes_on_when_a_sync_drops_it() {
@@ -95,4 +96,46 @@ fn two_stops_during_the_stops_of_a_sync_run_the_hooks_once() {
     stage.sync(vec![web().restart_policy(|restart| restart.limit = 9), service("a").renewed()]);
     assert_eq!(stage.stop("web"), ["spawn web pre-stop0"]);
     assert_eq!(stage.stop("web"), [""; 0]);
+}
+
+#[test]
+fn a_sync_that_makes_two_units_conflict_which_are_up_is_refused() {
+    let mut stage = Stage::up(vec![service("a"), service("b")], "a b");
+    let refused = |n| [format!("reply {n} refused: b conflicts with a, which is up; stop that first")];
+    assert_eq!(stage.sync(vec![service("a"), service("b").conflicts("a")]), refused(2));
+    assert_eq!(stage.sync(vec![service("a"), service("b").conflicts("a").renewed()]), refused(3));
+    assert_eq!((stage.phase("a"), stage.phase("b")), (Phase::Ready, Phase::Ready));
+    assert_eq!(stage.sync(vec![service("b").conflicts("a")])[0], "SIGTERM a", "what goes is in nobody's way");
+}
+
+#[test]
+fn an_endless_stop_has_an_end_when_new_files_say_so() {
+    let mut stage = Stage::up(vec![service("a").kill(Kill::Never).stop_steps(&[])], "a");
+    stage.stop("a");
+    assert_eq!(stage.passes(3_600_000), [""; 0]);
+    stage.sync(vec![service("a").stop_steps(&[])]);
+    assert!(stage.passes(0).contains(&"SIGKILL a group".to_owned()));
+}
+
+#[test]
+fn what_comes_to_need_a_unit_that_a_restart_takes_down_goes_down_and_up_with_it() {
+    let mut stage = Stage::up(vec![service("db"), service("web"), service("app").needs("web")], "db app");
+    stage.restart("db");
+    let orders = stage.sync(vec![service("db"), service("web").needs("db"), service("app").needs("web")]);
+    assert!(orders.contains(&"SIGTERM app".to_owned()), "{orders:?}");
+    stage.dies("app");
+    stage.dies("web");
+    stage.dies("db");
+    assert_eq!(["db", "web", "app"].map(|unit| stage.phase(unit)), [Phase::Ready; 3]);
+}
+
+#[test]
+fn what_comes_to_need_a_unit_that_is_stopped_goes_down_with_it() {
+    let mut stage = stage(vec![service("log").needs("db"), service("db"), service("web")]);
+    stage.boot("log db web");
+    stage.cascade("db");
+    let orders = stage.sync(vec![service("log").needs("db"), service("db"), service("web").needs("db")]);
+    assert!(orders.contains(&"SIGTERM web".to_owned()), "{orders:?}");
+    stage.dies("web");
+    assert!(stage.dies("log").contains(&"SIGTERM db".to_owned()));
 }

@@ -68,3 +68,16 @@ fn why_tells_of_what_will_be() {
     stage.passes(5000);
     assert_eq!(stage.why("db")[1], "nobody waits for that any longer; db is stopped once it has ended");
 }
+
+#[test]
+fn a_restart_lets_go_of_what_it_holds_when_a_process_that_was_replaced_outlives_kill() {
+    let mut stage = stage(vec![service("web").notify().overlap().stop_steps(&[]), service("log")]);
+    stage.start("web log");
+    stage.ready("web");
+    stage.restart("web log");
+    stage.ready("web'");
+    let orders = stage.passes(5000);
+    assert!(orders.iter().any(|order| order.starts_with("reply 2 failed: web")), "{orders:?}");
+    stage.dies("log");
+    assert_eq!((stage.phase("web"), stage.phase("log")), (Phase::Ready, Phase::Ready));
+}
