@@ -1,4 +1,5 @@
-//! Databases: MariaDB and PostgreSQL, from an empty data directory, and the pool of connections to the latter.
+//! Databases: MariaDB and PostgreSQL, from an empty data directory, and the pool of connections to the latter; and the one
+//! MySQL that can be had, 5.6, with the data directory that is packed with it.
 
 use super::{Broken, Daemon, Reload};
 use crate::harness::{Finished, Machine, until};
@@ -26,6 +27,57 @@ pub(super) const MARIADB: Daemon = Daemon {
         },
     ],
 };
+
+/// The unit is of 8.0. What 5.6 lacks is said in a drop-in: `--validate-config`, `--initialize-insecure`, and a word when it
+/// is ready. Its `--help --verbose` reads every option and does no more, and ends with 7 when one is wrong.
+pub(super) const MYSQL: Daemon = Daemon {
+    file: "mysql",
+    unit: "mysql",
+    needs: &[("mariadb", "mariadb-client"), ("mysql", "mariadb-client")],
+    config: ("/etc/mysql/mysql.conf.d/99-word.cnf", "[mysqld]\nreport_host = @WORD@\n"),
+    files: &[
+        ("/etc/mysql/5.6.toml", MYSQL_5_6),
+        (
+            "/etc/mysql/5.6.cnf",
+            "[mysqld]\nbasedir = /opt/mysql\nlc_messages_dir = /opt/mysql/share\ndatadir = /var/lib/mysql\n\
+         socket = /run/mysqld/mysqld.sock\nskip-networking\n!includedir /etc/mysql/mysql.conf.d/\n",
+        ),
+    ],
+    setup: &[
+        concat!("mysql='", env!("CARGO_MANIFEST_DIR"), "/target/mysql'"),
+        "[ -x \"$mysql/mysqld\" ] || { echo 'MySQL 5.6 is not there; get it with: scripts/test packages'; exit 1; }",
+        "mount -t tmpfs -o mode=0755 opt /opt; mkdir /opt/mysql; mount --bind \"$mysql\" /opt/mysql",
+        "mount -t tmpfs -o mode=0755 data /var/lib/mysql",
+        "cp -r /opt/mysql/data/mysql/. /var/lib/mysql; chown -R mysql: /var/lib/mysql",
+        "mkdir -p @DIR@/units/mysql.d; cp @DIR@/root/etc/mysql/5.6.toml @DIR@/units/mysql.d/",
+    ],
+    ask: |machine| sql(machine, "SELECT @@report_host"),
+    reload: Reload::HasNone,
+    broken: &[
+        Broken {
+            text: "[mysqld]\ninnodb_buffer_pool_size = abc\n",
+            says: "Error while setting value 'abc' to 'innodb-buffer-pool-size'",
+            ended: "code 7",
+        },
+        Broken {
+            text: "[mysqld]\nno_such_variable = 1\n",
+            says: "unknown variable 'no_such_variable=1'",
+            ended: "code 7",
+        },
+    ],
+};
+
+/// What makes the unit one of 5.6.
+const MYSQL_5_6: &str = r#"prepare = [{ exec = ["/usr/bin/install", "-d", "-o", "mysql", "-g", "mysql", "/run/mysqld"], as = "root" }]
+[service]
+exec = ["/opt/mysql/mysqld", "--defaults-file=/etc/mysql/5.6.cnf"]
+[configtest]
+exec = ["/opt/mysql/mysqld", "--defaults-file=/etc/mysql/5.6.cnf", "--help", "--verbose"]
+fail-output = '\[ERROR\]'
+[ready]
+notify = false
+unix = "/run/mysqld/mysqld.sock"
+"#;
 
 pub(super) fn sql(machine: &Machine, statement: &str) -> Finished {
     machine.run(&["mariadb", "--batch", "--skip-column-names", "-e", statement])
@@ -99,6 +151,16 @@ fn mariadb_takes_what_is_good() {
 #[test]
 fn mariadb_refuses_what_is_broken_and_serves_on() {
     MARIADB.refuses_what_is_broken();
+}
+
+#[test]
+fn mysql_takes_what_is_good() {
+    MYSQL.takes_what_is_good();
+}
+
+#[test]
+fn mysql_refuses_what_is_broken_and_serves_on() {
+    MYSQL.refuses_what_is_broken();
 }
 
 #[test]

@@ -1,23 +1,31 @@
-//! The flush before the stop of MariaDB, while clients write: what is written is kept, and a flush that is given up leaves
-//! the server as it was.
+//! The flush before the stop of MariaDB and of MySQL, while clients write: what is written is kept, and a flush that is
+//! given up leaves the server as it was.
 
 use std::process::Child;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::databases::{MARIADB, sql};
-use super::{PATIENCE, within};
+use super::databases::{MARIADB, MYSQL, sql};
+use super::{Daemon, PATIENCE, within};
 use crate::harness::Machine;
 
 /// What a writer acknowledges: the number of its write, and how the server stood then.
 const WRITER: &str = "n=0; while :; do n=$((n + 1)); mariadb --batch --skip-column-names shop -e \"\
-     INSERT INTO t (writes, pad) SELECT $n, REPEAT('x', 7900) FROM seq_1_to_20; \
-     SELECT $n, @@innodb_io_capacity, CAST(@@innodb_max_dirty_pages_pct AS INT)\" >> @DIR@/written 2>> @DIR@/refused || break; done; \
+     INSERT INTO t (writes, pad) SELECT $n, REPEAT('x', 7900) FROM twenty; \
+     SELECT $n, @@innodb_io_capacity, CAST(@@innodb_max_dirty_pages_pct AS SIGNED)\" >> @DIR@/written 2>> @DIR@/refused || break; done; \
      echo over > @DIR@/over";
 
-/// How it serves, and how it serves while it is flushed.
-const AS_EVER: [&str; 2] = ["300", "90"];
+/// A server that is flushed, and how it serves when it is not.
+struct Server {
+    daemon: Daemon,
+    as_ever: [&'static str; 2],
+}
+
+const IN_MARIADB: Server = Server { daemon: MARIADB, as_ever: ["300", "90"] };
+const IN_MYSQL: Server = Server { daemon: MYSQL, as_ever: ["300", "75"] };
+
+/// How both serve while they are flushed.
 const FLUSHED: [&str; 2] = ["20000", "0"];
 
 /// The hook of the unit never comes to its end: nobody has fewer pages than none.
@@ -27,19 +35,81 @@ fn endless(unit: &str) -> String {
     text
 }
 
-/// A server with a table and somebody who writes to it all the time.
-fn written_to(unit: &dyn Fn(&str) -> String) -> (Machine, Child) {
-    let text = super::unit_text("mariadb");
-    let large = "[mariadbd]\ninnodb_buffer_pool_size = 256M\ninnodb_io_capacity = 300\n";
-    let plan = MARIADB.plan().unit("mariadb", &unit(&text));
-    let plan = plan.file("root/etc/mysql/mariadb.conf.d/98-large.cnf", large);
-    let machine = MARIADB.serving(plan.file("root/etc/default/mariadb", "MARIADB_IO_CAPACITY=300\n"));
-    let table =
-        "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY AUTO_INCREMENT, writes INT, pad TEXT)";
-    sql(&machine, table).expect(0);
-    let writer = machine.start("writer", &["/bin/sh", "-c", &machine.fill(WRITER)]);
-    acknowledges(&machine, AS_EVER);
-    (machine, writer)
+impl Server {
+    /// It has a table, and somebody who writes to it all the time.
+    fn written_to(&self, unit: &dyn Fn(&str) -> String) -> (Machine, Child) {
+        let name = self.daemon.unit;
+        let large = "[mysqld]\ninnodb_buffer_pool_size = 256M\ninnodb_io_capacity = 300\n";
+        let capacity = format!("{}_IO_CAPACITY=300\n", name.to_uppercase());
+        let plan = self.daemon.plan().unit(name, &unit(&super::unit_text(name)));
+        let plan = plan.file(&format!("root/etc/mysql/{name}.conf.d/98-large.cnf"), large);
+        let machine = self.daemon.serving(plan.file(&format!("root/etc/default/{name}"), &capacity));
+        let twenty: Vec<String> = (1..=20).map(|n| format!("({n})")).collect();
+        let tables = "CREATE DATABASE shop; CREATE TABLE shop.twenty (n INT PRIMARY KEY); \
+             CREATE TABLE shop.t (id INT PRIMARY KEY AUTO_INCREMENT, writes INT, pad TEXT)";
+        sql(&machine, &format!("{tables}; INSERT INTO shop.twenty VALUES {}", twenty.join(","))).expect(0);
+        let writer = machine.start("writer", &["/bin/sh", "-c", &machine.fill(WRITER)]);
+        acknowledges(&machine, self.as_ever);
+        (machine, writer)
+    }
+
+    /// Restarted while it is written to, it has afterwards all that it acknowledged.
+    fn keeps_what_is_written(&self) {
+        let unit = self.daemon.unit;
+        let (machine, writer) = self.written_to(&str::to_owned);
+        let old = machine.main_pid(unit);
+        assert_eq!(code_of(begun(&machine, "restart", unit)), Some(0), "{}", machine.read("client"));
+        assert_ne!(machine.main_pid(unit), old);
+        // The writer met the stop, and nothing before it.
+        assert_eq!(code_of(writer), Some(0));
+        let numbers = numbers(&machine);
+        assert!(numbers.last().is_some_and(|last| *last < 500.0), "{numbers:?}");
+        let acknowledged = written(&machine).len();
+        let kept = sql(
+            &machine,
+            "SELECT COUNT(*) FROM (SELECT writes FROM shop.t GROUP BY writes HAVING COUNT(*) = 20) AS w",
+        );
+        let kept: usize = kept.expect(0).out.trim().parse().expect("a number");
+        assert!(kept >= acknowledged, "{acknowledged} writes were acknowledged, {kept} are there");
+        assert!(!machine.console().contains("crash recovery"), "{}", machine.console());
+        stands(&machine, self.as_ever);
+    }
+
+    /// Its stop and its restart are given up with ^C while they flush.
+    fn is_given_up_with_ctrl_c(&self) {
+        let unit = self.daemon.unit;
+        let (machine, _writer) = self.written_to(&endless);
+        let old = machine.main_pid(unit);
+        for verb in ["stop", "restart"] {
+            let client = begun(&machine, verb, unit);
+            flushes(&machine);
+            let pid = machine.read("pid");
+            machine.run(&["/bin/kill", "-INT", pid.trim()]).expect(0);
+            assert_eq!(code_of(client), Some(3), "{}", machine.read("client"));
+            let answer = machine.read("client");
+            assert!(answer.contains("abandoned") && answer.contains("write dirty pages faster"), "{answer}");
+            stands(&machine, self.as_ever);
+            assert_eq!(machine.ready_pid(unit), old);
+            acknowledges(&machine, self.as_ever);
+        }
+        assert_eq!(machine.read("over"), "", "no write failed");
+    }
+
+    /// Whoever wanted it restarted is killed while it is flushed.
+    fn loses_its_client(&self) {
+        let unit = self.daemon.unit;
+        let (machine, _writer) = self.written_to(&endless);
+        let old = machine.main_pid(unit);
+        let client = begun(&machine, "restart", unit);
+        flushes(&machine);
+        let pid = machine.read("pid");
+        machine.run(&["/bin/kill", &format!("-{}", Signal::SIGKILL as i32), pid.trim()]).expect(0);
+        assert_ne!(code_of(client), Some(0));
+        acknowledges(&machine, self.as_ever);
+        stands(&machine, self.as_ever);
+        assert_eq!(machine.ready_pid(unit), old);
+        assert_eq!(machine.read("over"), "", "no write failed");
+    }
 }
 
 /// The words of the last write that was acknowledged, whole.
@@ -67,9 +137,9 @@ fn numbers(machine: &Machine) -> Vec<f64> {
         .collect()
 }
 
-/// `sexton VERB mariadb` on its way, with its news in the file `client`.
-fn begun(machine: &Machine, verb: &str) -> Child {
-    let line = machine.fill(&format!("echo $$ > @DIR@/pid; exec @SEXTON@ --json {verb} mariadb"));
+/// `sexton VERB UNIT` on its way, with its news in the file `client`.
+fn begun(machine: &Machine, verb: &str, unit: &str) -> Child {
+    let line = machine.fill(&format!("echo $$ > @DIR@/pid; exec @SEXTON@ --json {verb} {unit}"));
     machine.start("client", &["/bin/sh", "-c", &line])
 }
 
@@ -78,31 +148,11 @@ fn code_of(mut child: Child) -> Option<i32> {
     child.wait().ok()?.code()
 }
 
-#[test]
-fn what_is_written_while_mariadb_is_flushed_is_there_after_the_restart() {
-    let (machine, writer) = written_to(&str::to_owned);
-    let old = machine.main_pid("mariadb");
-    assert_eq!(code_of(begun(&machine, "restart")), Some(0), "{}", machine.read("client"));
-    assert_ne!(machine.main_pid("mariadb"), old);
-    // The writer met the stop, and nothing before it.
-    assert_eq!(code_of(writer), Some(0));
-    let numbers = numbers(&machine);
-    assert!(numbers.last().is_some_and(|last| *last < 500.0), "{numbers:?}");
-    let acknowledged = written(&machine).len();
-    let kept = sql(
-        &machine,
-        "SELECT COUNT(*) FROM (SELECT writes FROM shop.t GROUP BY writes HAVING COUNT(*) = 20) AS w",
-    );
-    let kept: usize = kept.expect(0).out.trim().parse().expect("a number");
-    assert!(kept >= acknowledged, "{acknowledged} writes were acknowledged, {kept} are there");
-    assert!(!machine.console().contains("crash recovery"), "{}", machine.console());
-    stands(&machine, AS_EVER);
-}
-
 /// What the server itself says.
 #[track_caller]
 fn stands(machine: &Machine, so: [&str; 2]) {
-    let answer = sql(machine, "SELECT @@innodb_io_capacity, CAST(@@innodb_max_dirty_pages_pct AS INT)").out;
+    let answer =
+        sql(machine, "SELECT @@innodb_io_capacity, CAST(@@innodb_max_dirty_pages_pct AS SIGNED)").out;
     assert_eq!(answer.trim().split('\t').collect::<Vec<_>>(), so);
     // Put back to DEFAULT it would have no bound.
     assert_eq!(sql(machine, "SELECT @@innodb_io_capacity_max").out, "2000\n");
@@ -118,35 +168,31 @@ fn flushes(machine: &Machine) {
 }
 
 #[test]
+fn what_is_written_while_mariadb_is_flushed_is_there_after_the_restart() {
+    IN_MARIADB.keeps_what_is_written();
+}
+
+#[test]
+fn what_is_written_while_mysql_is_flushed_is_there_after_the_restart() {
+    IN_MYSQL.keeps_what_is_written();
+}
+
+#[test]
 fn a_flush_that_is_given_up_with_ctrl_c_is_undone_and_mariadb_serves_on() {
-    let (machine, _writer) = written_to(&endless);
-    let old = machine.main_pid("mariadb");
-    for verb in ["stop", "restart"] {
-        let client = begun(&machine, verb);
-        flushes(&machine);
-        let pid = machine.read("pid");
-        machine.run(&["/bin/kill", "-INT", pid.trim()]).expect(0);
-        assert_eq!(code_of(client), Some(3), "{}", machine.read("client"));
-        let answer = machine.read("client");
-        assert!(answer.contains("abandoned") && answer.contains("write dirty pages faster"), "{answer}");
-        stands(&machine, AS_EVER);
-        assert_eq!(machine.ready_pid("mariadb"), old);
-        acknowledges(&machine, AS_EVER);
-    }
-    assert_eq!(machine.read("over"), "", "no write failed");
+    IN_MARIADB.is_given_up_with_ctrl_c();
+}
+
+#[test]
+fn a_flush_that_is_given_up_with_ctrl_c_is_undone_and_mysql_serves_on() {
+    IN_MYSQL.is_given_up_with_ctrl_c();
 }
 
 #[test]
 fn a_flush_whose_client_is_gone_is_undone_and_mariadb_serves_on() {
-    let (machine, _writer) = written_to(&endless);
-    let old = machine.main_pid("mariadb");
-    let client = begun(&machine, "restart");
-    flushes(&machine);
-    let pid = machine.read("pid");
-    machine.run(&["/bin/kill", &format!("-{}", Signal::SIGKILL as i32), pid.trim()]).expect(0);
-    assert_ne!(code_of(client), Some(0));
-    acknowledges(&machine, AS_EVER);
-    stands(&machine, AS_EVER);
-    assert_eq!(machine.ready_pid("mariadb"), old);
-    assert_eq!(machine.read("over"), "", "no write failed");
+    IN_MARIADB.loses_its_client();
+}
+
+#[test]
+fn a_flush_whose_client_is_gone_is_undone_and_mysql_serves_on() {
+    IN_MYSQL.loses_its_client();
 }
