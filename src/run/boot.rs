@@ -210,6 +210,7 @@ fn assemble(
         signals,
         children: Children::default(),
         pending: super::pending::PendingChildren::default(),
+        rest: super::rest::Rest::default(),
         foreign: Foreign::default(),
         deferrals: Deferrals::default(),
         said_of_files: HashSet::new(),

@@ -96,6 +96,11 @@ impl Children {
         Told::Noted
     }
 
+    /// How many were told to end a moment ago, and have not been reaped.
+    pub fn ending(&self) -> usize {
+        self.told.len()
+    }
+
     /// When somebody who was told to end is [overdue](Children::overdue).
     pub fn next_deadline(&self) -> Option<Moment> {
         self.wake_at
@@ -161,7 +166,9 @@ mod tests {
         assert_eq!(children.told_to_end(pid(7), now), Told::Noted);
         assert_eq!(children.told_to_end(pid(8), now + WAKE_AFTER / 2), Told::Noted);
         assert_eq!(children.told_to_end(pid(30), now), Told::Stranger);
+        assert_eq!(children.ending(), 2);
         children.remove(pid(7));
+        assert_eq!(children.ending(), 1);
         assert_eq!(children.next_deadline(), Some(now + WAKE_AFTER));
         assert!(children.overdue(now).is_empty());
         assert_eq!(children.overdue(now + WAKE_AFTER), [pid(8)]);

@@ -46,6 +46,7 @@ impl Init {
             if let Some(ending) = self.ended() {
                 return ending;
             }
+            self.rest();
             let timeout = self.next_deadline().map(|deadline| deadline.since(clock::now()));
             if self.poller.wait(&mut ready, timeout).is_err() {
                 // The arguments are right, so this cannot fail; if it does, the signals still have to be seen.
@@ -90,6 +91,7 @@ impl Init {
             self.logs.next_deadline(),
             self.filters.next_deadline(),
             self.children.next_deadline(),
+            self.rest.next_deadline(),
             self.pending.next_deadline(),
             self.server.as_ref().and_then(|server| server.next_deadline()),
             self.look_again_at,
@@ -99,6 +101,7 @@ impl Init {
     }
 
     fn tick(&mut self) {
+        self.end_rest();
         if self.engine.next_deadline().is_some_and(|deadline| deadline <= self.now) {
             self.events.push_back(Event::Tick);
         }
@@ -131,7 +134,7 @@ impl Init {
         }
     }
 
-    fn receive_signals(&mut self) {
+    pub(super) fn receive_signals(&mut self) {
         let mut children_ended = false;
         for _ in 0..SIGNAL_ROUNDS {
             let Ok(all) = self.signals.next_ones() else { break };

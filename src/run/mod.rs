@@ -46,6 +46,7 @@ pub mod remote;
 pub mod render;
 pub mod report;
 pub mod requests;
+mod rest;
 mod select;
 pub mod settings;
 mod sync;
@@ -80,6 +81,7 @@ use place::Place;
 use readiness::Watcher;
 use render::Renderer;
 use requests::Requests;
+use rest::Rest;
 
 pub use helper::{CONTROL_FD, LOGGER, TAILS_FD};
 
@@ -104,6 +106,7 @@ struct Init {
     signals: SignalFd,
     children: Children,
     pending: PendingChildren,
+    rest: Rest,
     foreign: Foreign,
     deferrals: Deferrals,
     /// What was said of the unit files when they were last read.

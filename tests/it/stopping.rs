@@ -209,6 +209,22 @@ fn somebody_whose_parent_is_outside_costs_the_shutdown_no_wait() {
 }
 
 #[test]
+fn of_a_crowd_that_is_told_to_end_all_are_seen_to_and_who_asks_meanwhile_is_answered() {
+    let mut machine = Plan::new()
+        .unit("crowd@", "[instances]\ncount = 30\n[service]\nexec = [\"@TESTD@\", \"wait\"]\n")
+        .daemon("x", "ignore TERM wait", "[stop]\nsteps = [{ signal = \"TERM\", wait = \"300ms\" }]\n")
+        .up();
+    machine.await_state("x", "ready");
+    let crowd: Vec<i32> = (1..=30).map(|number| machine.main_pid(&format!("crowd@{number}"))).collect();
+    machine.sexton(&["stop", "crowd@*"]).expect(0);
+    assert!(crowd.iter().all(|pid| !machine.lives(*pid)));
+    assert_eq!(machine.state("crowd@30"), "stopped");
+    machine.sexton(&["start", "crowd@*"]).expect(0);
+    assert_eq!(machine.state("crowd@30"), "ready");
+    assert_eq!(machine.shut_down(Signal::SIGTERM), 0);
+}
+
+#[test]
 fn whose_first_thread_has_ended_is_stopped_like_everybody() {
     let machine = Plan::new()
         .not_as_pid_1()
