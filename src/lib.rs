@@ -9,6 +9,7 @@ pub mod engine;
 
 pub mod control;
 pub mod logger;
+pub mod machine;
 pub mod sys;
 pub mod wrapper;
 

@@ -3,6 +3,7 @@
 //! | role | chosen by |
 //! | --- | --- |
 //! | wrapper | the names `tini`, `tini-static`, `docker-init`, `dumb-init`; `sexton -- COMMAND`, or PID 1 with a command, without units |
+//! | chore | `sexton chore NAME`, which units of sexton's own run on a machine |
 //! | logger | `argv[0]` is the name that PID 1 gives its helper |
 //! | init | pid 1 without arguments, or with a command and with units for it; `sexton init`; `sexton up DIR` |
 //! | client | everything else, and the names `poweroff`, `reboot`, `halt` |
@@ -17,14 +18,17 @@ use std::path::Path;
 use sexton::cli::args::{InitArgs, OptionalUnits, UpArgs};
 use sexton::cli::{self, Ask, Errand, Exit, Global, Parsed, Supervise, container};
 use sexton::logger;
+use sexton::machine::early::Early;
+use sexton::machine::ending;
 use sexton::run::boot::BootError;
 use sexton::run::ending::Ending;
-use sexton::run::{self, Options, directory, load::UnitPaths};
+use sexton::run::load::{OwnUnits, UnitPaths};
+use sexton::run::{self, Options, directory};
 use sexton::sys::allocator::Patient;
 use sexton::sys::arguments::Arguments;
 use sexton::sys::entries;
 use sexton::sys::handover;
-use sexton::sys::process::{self, MachineEnd};
+use sexton::sys::process;
 use sexton::wrapper::{self, Surroundings};
 
 sexton::begin_at!(wrap, run_as);
@@ -39,6 +43,11 @@ fn wrap(arguments: &mut Arguments) -> Option<u8> {
         is_pid_1: || std::process::id() == 1,
         begins_command: container::begins_command,
     };
+    // What the kernel did not understand of its command line it leaves to its init: that is no command.
+    let is_init = arguments.bytes(0).is_some_and(|name| name.rsplit(|byte| *byte == b'/').next() == Some(b"init"));
+    if is_init && arguments.bytes(1).is_some_and(|word| !word.starts_with(b"-")) {
+        return None;
+    }
     wrapper::early(arguments, around)
 }
 
@@ -47,23 +56,35 @@ fn run_as(argv: Vec<OsString>) -> u8 {
     if argv.first().is_some_and(|name| name == run::LOGGER) {
         return log();
     }
+    let words = argv.get(1..).unwrap_or_default();
+    if let [chore, name] = words
+        && chore == "chore"
+    {
+        return cli::chore::run(name).code();
+    }
+    let mut early = None;
     if std::process::id() == 1 {
-        let words = argv.get(1..).unwrap_or_default();
+        early = run::boot::look_around();
+        if early.is_some() && !words.first().is_some_and(|word| word == "init" || word == "up") {
+            // Whatever else stands here the kernel did not understand and left over.
+            return init(UnitPaths::system(), InitArgs::default(), early);
+        }
         match container::command_in(words) {
-            _ if words.is_empty() => return init(UnitPaths::system(), InitArgs::default()),
+            _ if words.is_empty() => return init(UnitPaths::system(), InitArgs::default(), None),
             Some(command) if UnitPaths::system().has_units() => {
                 return init(
                     UnitPaths::system(),
                     InitArgs { command: command.to_vec(), ..InitArgs::default() },
+                    None,
                 );
             }
             _ => {}
         }
     }
     match plain(&argv).unwrap_or_else(|| cli::parse(argv)) {
-        Parsed::Supervise(Supervise::Init(args)) => init(UnitPaths::system(), args),
+        Parsed::Supervise(Supervise::Init(args)) => init(UnitPaths::system(), args, early),
         Parsed::Supervise(Supervise::Up(args)) => match std::path::absolute(&args.directory) {
-            Ok(directory) => init(UnitPaths::directory(&directory), args.init),
+            Ok(directory) => init(UnitPaths::directory(&directory), args.init, early),
             Err(error) => {
                 complain(&format!("cannot find '{}': {error}", args.directory.display()), Exit::Usage)
             }
@@ -112,27 +133,25 @@ fn log() -> u8 {
 }
 
 /// Runs as an init until everything is over.
-fn init(paths: UnitPaths, args: InitArgs) -> u8 {
+fn init(paths: UnitPaths, args: InitArgs, early: Option<Early>) -> u8 {
+    let own = if early.is_some() { OwnUnits::Machine } else { OwnUnits::None };
     let paths = match paths.with_command(args.command) {
-        Ok(paths) => paths,
+        Ok(paths) => UnitPaths { own, ..paths },
         Err(word) => return complain(&format!("cannot run '{word}': it is not UTF-8"), Exit::Usage),
     };
     let run_directory = args.run_dir.unwrap_or_else(directory::own_run_directory);
     let run_directory = std::path::absolute(&run_directory).unwrap_or(run_directory);
-    match run::boot::run(Options { paths, run_directory }) {
+    match run::boot::run(Options { paths, run_directory, early }) {
         Ok(Ending::Exit(code)) => code,
-        Ok(Ending::Machine(how)) => end_machine(how),
+        Ok(Ending::Machine(plan)) => {
+            // Where it does not end there is nothing to return to: an init that exits is a kernel panic, which at least is
+            // seen.
+            let error = ending::end(plan);
+            complain(&format!("cannot end the machine: {error}"), Exit::Failed)
+        }
         Err(error @ BootError::NoUnits { .. }) => complain(&error.to_string(), Exit::Usage),
         Err(error) => complain(&error.to_string(), Exit::Failed),
     }
-}
-
-/// Ends the machine. If even that fails there is nothing to return to: an init that exits is a kernel panic,
-/// which at least is seen.
-fn end_machine(how: MachineEnd) -> u8 {
-    process::sync_disks();
-    let error = process::end_machine(how);
-    complain(&format!("cannot end the machine: {error}"), Exit::Failed)
 }
 
 fn complain(words: &str, exit: Exit) -> u8 {

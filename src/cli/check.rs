@@ -14,8 +14,9 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use super::{Exit, style};
+use crate::machine::units;
 use crate::model::unit::Entry;
-use crate::run::load::{self, Disk, UnitPaths};
+use crate::run::load::{self, Disk, OwnUnits, UnitPaths};
 use crate::unitfile::render::{Colour, render};
 use crate::unitfile::resolve::sort;
 use crate::unitfile::{self, Diagnostic, Level};
@@ -56,18 +57,19 @@ fn check(paths: &[PathBuf]) -> Checked {
             searched.push(parent.to_owned());
         }
     }
+    // A unit may name those that sexton brings along on a machine; they are not what is checked here.
+    let system = UnitPaths { own: OwnUnits::Machine, ..UnitPaths::system() };
     let unit_paths = match searched.first() {
-        None => UnitPaths::system(),
-        Some(first) => {
-            UnitPaths { settings: first.join("sexton.toml"), directories: searched, command: None }
-        }
+        None => system,
+        Some(first) => UnitPaths { settings: first.join("sexton.toml"), directories: searched, ..system },
     };
     let (input, problems) = load::find(&unit_paths);
     let mut loaded = unitfile::load(&input, &mut Disk);
     loaded.diagnostics.extend(problems);
     let warnings = unitfile::lint::lint(&loaded, &input, &mut Disk);
     loaded.diagnostics.extend(warnings);
-    let mut units = loaded.entries.len();
+    let is_own = |entry: &&Entry| matches!(entry, Entry::Unit(unit) if units::text(&unit.source).is_some());
+    let mut units = loaded.entries.len() - loaded.entries.iter().filter(is_own).count();
     if paths.len() == files.len() && !files.is_empty() {
         let wanted = wanted_files(&files, &input);
         loaded.diagnostics.retain(|diagnostic| wanted.contains(&*diagnostic.file));

@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod check;
+pub mod chore;
 mod commands;
 pub mod container;
 mod demo;

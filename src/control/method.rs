@@ -140,12 +140,19 @@ pub enum ShutdownKind {
     Reboot,
     /// The machine is halted.
     Halt,
+    /// The kernel that was loaded takes over.
+    Kexec,
 }
 
 impl ShutdownKind {
     /// Every kind.
-    pub const ALL: [ShutdownKind; 4] =
-        [ShutdownKind::Exit, ShutdownKind::PowerOff, ShutdownKind::Reboot, ShutdownKind::Halt];
+    pub const ALL: [ShutdownKind; 5] = [
+        ShutdownKind::Exit,
+        ShutdownKind::PowerOff,
+        ShutdownKind::Reboot,
+        ShutdownKind::Halt,
+        ShutdownKind::Kexec,
+    ];
 
     /// The word for it on the wire.
     pub fn as_str(self) -> &'static str {
@@ -154,6 +161,7 @@ impl ShutdownKind {
             ShutdownKind::PowerOff => "poweroff",
             ShutdownKind::Reboot => "reboot",
             ShutdownKind::Halt => "halt",
+            ShutdownKind::Kexec => "kexec",
         }
     }
 }

@@ -400,4 +400,6 @@ pub enum Shutdown {
     Reboot,
     /// The machine is halted.
     Halt,
+    /// Another kernel takes over.
+    Kexec,
 }

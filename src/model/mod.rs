@@ -7,11 +7,14 @@
 //!   spawn     why a process could not be started   settings  what sexton.toml says of sexton itself
 //!   number    a number as programs print it  phases    what stands between a wish and the process
 //!   log       where output goes, and in what form  security  capabilities
+//!   machine   boot and network of a machine         kernel_line  what the kernel was started with
 //! ```
 
 pub mod command;
 pub mod env_file;
+pub mod kernel_line;
 pub mod log;
+pub mod machine;
 pub mod name;
 pub mod number;
 pub mod phases;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Account;
 use super::log::{Log, LogTarget};
+use super::machine::{Boot, Interface};
 
 /// The settings, with every default filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,10 @@ pub struct Settings {
     pub log_directory: Option<Rc<str>>,
     /// A group whose members may read log files.
     pub log_group: Option<Account>,
+    /// How a machine boots.
+    pub boot: Boot,
+    /// What the network interfaces of a machine are given.
+    pub network: Vec<Interface>,
 }
 
 impl Settings {
@@ -46,6 +51,8 @@ impl Default for Settings {
             log: Log { to: LogTarget::Console, ..Log::default() },
             log_directory: None,
             log_group: None,
+            boot: Boot::default(),
+            network: Vec::new(),
         }
     }
 }

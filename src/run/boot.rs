@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::control::server::Server;
 use crate::engine::{self, Engine, Event, Request, UnitId};
 use crate::logger::client::LogPipes;
+use crate::machine::early::{self, Early};
 use crate::model::spawn::errno_words;
 use crate::model::unit::{Entry, Stdin};
 use crate::model::{Settings, UnitName};
@@ -41,7 +42,8 @@ use super::filters::Filters;
 use super::fingerprint::Fingerprints;
 use super::foreign::Foreign;
 use super::launch::{Launcher, Terminal};
-use super::load::UnitPaths;
+use super::load::{OwnUnits, UnitPaths};
+use super::machine::{self, Machine};
 use super::notify::NotifySockets;
 use super::place::Place;
 use super::readiness::Watcher;
@@ -105,6 +107,17 @@ impl std::error::Error for BootError {
     }
 }
 
+/// What PID 1 looks at before everything else: is this a machine, which it has to make ready for itself?
+pub fn look_around() -> Option<Early> {
+    let proc = early::look();
+    // Where there is no /proc to be had, there is nothing of a machine's to be done either.
+    if Place::detect() == Place::Machine && Path::new("/proc/self").exists() {
+        return Some(early::prepare());
+    }
+    proc.leave();
+    None
+}
+
 /// Boots, runs until everything is over, and tells how to end.
 pub fn run(options: Options) -> Result<Ending, BootError> {
     let failed = |what| move |error| BootError::Cannot { what, error };
@@ -113,8 +126,10 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
     let mut limitations = Vec::new();
     note(&mut limitations, "open descriptors 0 to 2", process::tidy_descriptors());
     let null = insist(process::open_nothing).map_err(failed("open anything to read nothing from"))?;
-    let place = Place::detect();
+    let place = options.early.as_ref().map_or_else(Place::detect, |_| Place::Machine);
+    limitations.extend(options.early.iter().flat_map(|early| early.problems.clone()));
     if options.paths.command.is_none()
+        && options.paths.own == OwnUnits::None
         && let Err(error) = find_directory(&options.paths)
     {
         if place == Place::Child {
@@ -139,6 +154,7 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
     let mut loaded = load::load(&options.paths);
     let timeout = std::env::var_os(settings::TIMEOUT);
     limitations.extend(settings::take_timeout(&mut loaded.settings, timeout.as_deref()));
+    let machine = options.early.clone().map(|early| Machine::new(early, &mut loaded));
     let server = open_control(&options.run_directory, &loaded.settings, &mut limitations);
     if place == Place::Child && server.is_none() {
         find_no_other(&options.run_directory)?;
@@ -146,6 +162,7 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
     // What an init held goes with its process: closing a thousand pipes one by one would only delay the end.
     let mut init =
         ManuallyDrop::new(assemble(options, place, poller, signals, server, null, &loaded, limitations));
+    init.machine = machine;
     if place == Place::Machine {
         init.logs.use_kernel_log();
     }
@@ -199,12 +216,13 @@ fn assemble(
     let names: Vec<UnitName> = loaded.entries.iter().map(|entry| entry.name().clone()).collect();
     let environment = std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()));
     let engine_options = engine::Options {
-        shutdown_timeout: loaded.settings.shutdown_timeout,
+        shutdown_timeout: machine::time_for_units(place, loaded.settings.shutdown_timeout),
         random_seed: started.as_nanos() ^ u64::from(std::process::id()),
     };
     let usual = logging::usual(&loaded.settings, &options.run_directory, &mut limitations);
     Init {
         place,
+        machine: None,
         engine: Engine::new(loaded.entries.clone(), engine_options),
         poller,
         signals,
@@ -417,6 +435,7 @@ mod tests {
             directories: directories.iter().map(PathBuf::from).collect(),
             settings: PathBuf::new(),
             command: None,
+            own: OwnUnits::None,
         };
         for there in [&["/"][..], &["/no/such", "/"], &["/", "/no/such"], &["/proc/self/exe", "/"]] {
             assert!(find_directory(&paths(there)).is_ok(), "{there:?}");

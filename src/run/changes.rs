@@ -212,6 +212,7 @@ impl Init {
             ShutdownKind::PowerOff => Shutdown::PowerOff,
             ShutdownKind::Reboot => Shutdown::Reboot,
             ShutdownKind::Halt => Shutdown::Halt,
+            ShutdownKind::Kexec => Shutdown::Kexec,
         };
         self.shut_down(how, &format!("asked to by {}", peer_in_words(call)));
     }

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::engine::UnitId;
+use crate::machine::units;
 use crate::model::{Moment, Unit};
 use crate::sys::clock;
 use crate::unitfile::command;
@@ -154,6 +155,10 @@ impl Glance {
 
 /// What cannot be looked at is there for all that is known.
 fn is_gone(path: &Path) -> bool {
+    // What sexton brings along is no file, and always there.
+    if units::text(path).is_some() {
+        return false;
+    }
     matches!(std::fs::metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
 
@@ -204,6 +209,7 @@ mod tests {
             directories: directories.clone(),
             settings: scratch.path("none"),
             command: None,
+            own: crate::run::load::OwnUnits::None,
         });
         let [Entry::Unit(unit)] = &loaded.entries[..] else { panic!("{:?}", loaded.diagnostics) };
         // A change of the same tick of the kernel's clock would not be seen: it is a change of before.

@@ -16,7 +16,7 @@ use crate::engine::{Event, Request, Shutdown, UnitId};
 use crate::logger::Slot;
 use crate::logger::client::LogEvent;
 use crate::model::time::Spoken;
-use crate::model::{Moment, Pid};
+use crate::model::{Moment, Pid, Signal};
 use crate::sys::clock;
 use crate::sys::memory;
 use crate::sys::poll::Readiness;
@@ -141,6 +141,9 @@ impl Init {
             for arrived in &all {
                 match wish(arrived.signal, self.place) {
                     Wish::Reap => children_ended = true,
+                    Wish::Shutdown(_) if self.machine.is_some() && arrived.signal == Signal::INT => {
+                        self.press_ctrl_alt_del(&signal_in_words(*arrived));
+                    }
                     Wish::Shutdown(how) => self.shut_down(how, &signal_in_words(*arrived)),
                     Wish::Reread => self.sync_on_signal(),
                     Wish::Nothing => {}
@@ -167,6 +170,7 @@ impl Init {
             }
         };
         self.say(&words);
+        self.note_order();
         let id = self.requests.open(Pending::own());
         self.events.push_back(Event::Requested { id, request: Request::Shutdown(how) });
     }

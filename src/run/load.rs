@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::{fs, io};
 
+use crate::machine::units;
 use crate::model::spawn::errno_words;
 use crate::sys::files;
 use crate::unitfile::command::Command;
 use crate::unitfile::diagnostic::{Diagnostic, Place};
-use crate::unitfile::{self, Files, Input, Loaded, UnitFile};
+use crate::unitfile::{self, Files, Input, Loaded, Own, UnitFile};
 
 /// A unit is some hundred bytes. What is larger than this is no unit, and PID 1 does not read it.
 pub const LARGEST: u64 = 1 << 20;
@@ -39,6 +40,18 @@ pub struct UnitPaths {
     pub settings: PathBuf,
     /// What becomes the unit `main`.
     pub command: Option<Rc<Command>>,
+    /// The units of sexton's own that are there beside them.
+    pub own: OwnUnits,
+}
+
+/// Which units of sexton's own there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnUnits {
+    /// None.
+    #[default]
+    None,
+    /// Those of a machine.
+    Machine,
 }
 
 impl UnitPaths {
@@ -50,6 +63,7 @@ impl UnitPaths {
                 .into(),
             settings: PathBuf::from("/etc/sexton/sexton.toml"),
             command: None,
+            own: OwnUnits::None,
         }
     }
 
@@ -59,6 +73,7 @@ impl UnitPaths {
             directories: vec![directory.to_owned()],
             settings: directory.join("sexton.toml"),
             command: None,
+            own: OwnUnits::None,
         }
     }
 
@@ -103,8 +118,9 @@ pub fn find(paths: &UnitPaths) -> (Input, Vec<Diagnostic>) {
     for (rank, directory) in paths.directories.iter().enumerate() {
         found.directory(directory, rank == 0);
     }
+    let own = (paths.own == OwnUnits::Machine).then(|| found.own());
     let units = found.units.into_values().collect();
-    let mut input = Input { units, command: paths.command.clone(), ..Input::default() };
+    let mut input = Input { units, command: paths.command.clone(), own, ..Input::default() };
     for (stem, files) in found.drop_ins {
         input.drop_ins.insert(stem, files.into_values().collect());
     }
@@ -136,6 +152,19 @@ impl Found {
                 });
             }
         }
+    }
+
+    /// The units of a machine, where no file has the name of one.
+    fn own(&mut self) -> Own {
+        for (name, _) in units::UNITS {
+            let path = units::source(name);
+            self.units.entry((*name).to_owned()).or_insert_with(|| UnitFile {
+                stem: (*name).to_owned(),
+                path: Rc::from(Path::new(&path)),
+                at_boot: false,
+            });
+        }
+        Own { base: units::BASE, start: units::START }
     }
 
     fn drop_ins_of(&mut self, stem: &str, directory: &Path) {
@@ -200,6 +229,9 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&mut self, path: &Rc<Path>) -> Result<String, Box<Diagnostic>> {
+        if let Some(text) = units::text(path) {
+            return Ok(text.to_owned());
+        }
         // What fails once, of a tired disk or for want of a descriptor, may work the next moment; a unit that is missed
         // at boot is missed until somebody looks.
         let bytes = read(path).or_else(|_| read(path)).map_err(|cause| {
@@ -336,7 +368,12 @@ mod tests {
         scratch.file("usr/a.d/2.toml", "docs = [\"usr\"]");
         scratch.file("etc/a.d/2.toml", "docs = [\"etc\"]");
         let directories = vec![scratch.path("etc"), scratch.path("nowhere"), scratch.path("usr")];
-        let loaded = load(&UnitPaths { directories, settings: scratch.path("none.toml"), command: None });
+        let loaded = load(&UnitPaths {
+            directories,
+            settings: scratch.path("none.toml"),
+            command: None,
+            own: OwnUnits::None,
+        });
         assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
         let said: Vec<(&str, &[String])> = loaded
             .entries

@@ -35,6 +35,7 @@ mod judging;
 pub mod launch;
 pub mod load;
 pub mod logging;
+pub mod machine;
 pub mod notify;
 mod pending;
 mod perform;
@@ -60,6 +61,7 @@ use std::rc::Rc;
 use crate::control::server::Server;
 use crate::engine::{Effect, Engine, Event, UnitId};
 use crate::logger::client::LogPipes;
+use crate::machine::early::Early;
 use crate::model::{Moment, Pid, Settings, Unit};
 use crate::sys::poll::Poller;
 use crate::sys::signals::SignalFd;
@@ -92,11 +94,15 @@ pub struct Options {
     pub paths: UnitPaths,
     /// Where its sockets are.
     pub run_directory: PathBuf,
+    /// What was found of the machine that this is the init of.
+    pub early: Option<Early>,
 }
 
 /// Everything that an init has. There is one in a process.
 struct Init {
     place: Place,
+    /// What only the init of a machine has.
+    machine: Option<machine::Machine>,
     paths: UnitPaths,
     run_directory: PathBuf,
     /// What `sexton.toml` said when it was last gone over to.

@@ -252,6 +252,9 @@ impl Init {
     /// Tells the console and the subscribers of a change.
     fn tell(&mut self, unit: UnitId, from: Phase, to: Phase, failure: Option<Failure>) {
         let subscribers = self.server.as_ref().map(Server::subscribers).unwrap_or_default();
+        if self.is_debugged() && super::words::is_small_step(to) {
+            self.say(&format!("{} is {}", self.engine.unit(unit).name(), to.as_str()));
+        }
         if subscribers.is_empty() && super::words::is_small_step(to) {
             return; // Of a thousand units that stop nobody's name has to be looked up.
         }
@@ -310,7 +313,7 @@ impl Init {
             let name = self.engine.unit(unit).name().to_string();
             self.say(&format!("the essential unit {name} decided the exit status: {code}"));
         }
-        self.ending = Some(ending(how, code, self.place));
+        self.ending = Some(ending(how, code, self.place, self.end_by()));
         self.end_all_filters();
         self.finish_logs();
     }

@@ -17,6 +17,7 @@ use crate::model::{ExecStage, Settings, SpawnError};
 use crate::sys::accounts::Accounts;
 use crate::sys::process;
 
+use super::machine::time_for_units;
 use super::{Init, directory, logging};
 
 /// The variable that says how long a shutdown may take, over `[shutdown] timeout`.
@@ -116,7 +117,7 @@ impl Init {
         if changes.is_empty() {
             return;
         }
-        self.engine.set_shutdown_timeout(new.shutdown_timeout);
+        self.engine.set_shutdown_timeout(time_for_units(self.place, new.shutdown_timeout));
         let mut problems = Vec::new();
         self.logs.set_usual(logging::usual(&new, &self.run_directory, &mut problems));
         problems.iter().for_each(|problem| self.say(problem));

@@ -108,9 +108,9 @@ fn mount(source: &CStr, target: &CStr, kind: Option<&CStr>, flags: libc::c_ulong
     call::retry(|| unsafe { libc::mount(source, target, kind, flags, data) }).map(drop)
 }
 
-/// A new network namespace has this one interface, and it is down.
+/// Takes the loopback interface up: a new network namespace has this one, and it is down.
 #[doc(alias = "SIOCSIFFLAGS")]
-fn bring_loopback_up() -> io::Result<()> {
+pub fn bring_loopback_up() -> io::Result<()> {
     let any = socket::datagram_inet()?;
     let raw = any.as_raw_fd();
     // SAFETY: all of it is numbers and a union of numbers and pointers, for which zero is valid.

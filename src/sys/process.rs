@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{call, close_on_exec, pipe};
@@ -20,6 +21,8 @@ pub enum MachineEnd {
     Reboot,
     /// Stopped, with the power on.
     Halt,
+    /// Another kernel, which was loaded before, takes over.
+    Kexec,
 }
 
 /// Opens what is closed of descriptors 0 to 2 on nothing, so that no file that is opened later gets their
@@ -147,6 +150,7 @@ pub fn end_machine(how: MachineEnd) -> io::Error {
         MachineEnd::PowerOff => libc::RB_POWER_OFF,
         MachineEnd::Reboot => libc::RB_AUTOBOOT,
         MachineEnd::Halt => libc::RB_HALT_SYSTEM,
+        MachineEnd::Kexec => libc::RB_KEXEC,
     };
     // SAFETY: it takes a number.
     match call::once(unsafe { libc::reboot(command) }) {
@@ -173,4 +177,29 @@ pub fn take_promised(number: RawFd) -> Option<OwnedFd> {
     let _ = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     // SAFETY: it is open, it was given to this program by the one that started it, and the caller takes it once.
     Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Opens the console on those of descriptors 0 to 2 that the kernel left closed: it opens them before `/dev` is there.
+pub fn take_console() -> io::Result<()> {
+    if (0..=2).all(is_open) {
+        return Ok(());
+    }
+    let console = File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open("/dev/console")?;
+    let console = OwnedFd::from(console);
+    if console.as_raw_fd() > 2 {
+        for fd in (0..=2).filter(|fd| !is_open(*fd)) {
+            occupy(fd, console.try_clone()?)?;
+        }
+        return Ok(());
+    }
+    // It has the lowest of the numbers that were free; the others follow.
+    let number = console.as_raw_fd();
+    occupy(number, console)?;
+    for fd in (number + 1)..=2 {
+        if !is_open(fd) {
+            // SAFETY: no pointers; nothing is open under this number.
+            call::retry(|| unsafe { libc::dup2(number, fd) })?;
+        }
+    }
+    Ok(())
 }

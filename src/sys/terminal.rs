@@ -47,6 +47,39 @@ pub fn give_up(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Standard output and error of this process become the terminal that its standard input is.
+pub fn answer_on_input() -> io::Result<()> {
+    for fd in 1..=2 {
+        // SAFETY: no pointers; what was open under this number is closed by the call, and nobody here owns it.
+        call::retry(|| unsafe { libc::dup2(0, fd) })?;
+    }
+    Ok(())
+}
+
+/// As long as this lives, what is typed on standard input is not shown.
+#[derive(Debug)]
+pub struct Quiet(nix::sys::termios::Termios);
+
+impl Quiet {
+    /// Begins; `None` where there is no terminal.
+    #[doc(alias = "tcsetattr")]
+    pub fn begin() -> Option<Quiet> {
+        use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut quiet = before.clone();
+        quiet.local_flags.remove(LocalFlags::ECHO);
+        tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &quiet).ok()?;
+        Some(Quiet(before))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        use nix::sys::termios::{SetArg, tcsetattr};
+        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.0); // A terminal that is gone shows nothing.
+    }
+}
+
 /// A terminal on a standard descriptor that controls this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terminal(RawFd);

@@ -18,6 +18,7 @@ pub mod kind;
 mod library;
 pub mod lint;
 pub mod log;
+pub mod machine;
 pub mod parts;
 pub mod phases;
 pub mod pool;
@@ -70,6 +71,17 @@ pub struct Input {
     pub counts: BTreeMap<String, u32>,
     /// What becomes the unit `main`.
     pub command: Option<Rc<command::Command>>,
+    /// The units of sexton's own that are there on a machine.
+    pub own: Option<Own>,
+}
+
+/// What is known of the units that a machine has of sexton's own; their files are among the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// What every unit comes after that is not needed for it.
+    pub base: &'static str,
+    /// What starts at boot, whatever the settings say.
+    pub start: &'static [&'static str],
 }
 
 /// One unit file.

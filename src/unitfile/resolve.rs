@@ -16,7 +16,7 @@ use super::diagnostic::{Diagnostic, Level, Spot, nearest};
 use super::pool::Pool;
 use super::set::{Content, Slot, Start, late};
 use super::unit::{Dependency, Relation};
-use super::{Files, Loaded};
+use super::{Files, Loaded, Own};
 use crate::model::UnitName;
 use crate::model::unit::Entry;
 
@@ -41,6 +41,8 @@ pub struct Given<'t> {
     pub start: Option<Vec<Start>>,
     /// A unit that starts at boot when all others have.
     pub last: Option<&'static str>,
+    /// The units of sexton's own.
+    pub own: Option<Own>,
 }
 
 /// Resolves all dependencies and answers the units in the order of their names.
@@ -73,6 +75,9 @@ pub fn resolve(
     let mut start = resolver.start(given.start, &slots);
     if let Some(last) = given.last.and_then(|name| resolver.index.get(name)) {
         start_last(*last, &mut start, &mut slots, &names, &edges);
+    }
+    if let Some(own) = given.own {
+        own_first(own, &resolver.index, &mut start, &mut slots, &edges, pool);
     }
     let mut diagnostics = resolver.diagnostics;
     sort(&mut diagnostics);
@@ -360,6 +365,48 @@ fn start_last(
         draft.unit.needs = needs.cloned().collect();
     }
     start.push(name.clone());
+}
+
+/// Has the units of sexton's own start at boot, and all that is not needed for their base come after it. Whoever the base
+/// waits for, by whatever way, does not, so no circle can come of it.
+fn own_first(
+    own: Own,
+    index: &HashMap<&str, usize>,
+    start: &mut Vec<UnitName>,
+    slots: &mut [Slot],
+    edges: &[Vec<Edge>],
+    pool: &mut Pool,
+) {
+    let Some(base) = index.get(own.base).copied() else { return };
+    let later: Vec<Vec<usize>> = later_than(edges);
+    let earlier = later_ones(base, &later);
+    let Some(name) = slots.get(base).map(|slot| slot.name.clone()) else { return };
+    for (unit, slot) in slots.iter_mut().enumerate().filter(|(unit, _)| !earlier.contains(unit)) {
+        let waits = |relation: Relation| {
+            edges
+                .get(unit)
+                .is_some_and(|edges| edges.iter().any(|edge| edge.to == base && edge.relation == relation))
+        };
+        if let (Content::Draft(draft), false) = (&mut slot.content, waits(Relation::Conflicts)) {
+            let all = draft.unit.after.iter().filter(|other| **other != name).chain([&name]);
+            draft.unit.after = pool.names.share(all.cloned().collect());
+        }
+    }
+    let of_own = own.start.iter().filter_map(|name| slots.get(*index.get(name)?));
+    let mut first: Vec<UnitName> = of_own.map(|slot| slot.name.clone()).collect();
+    first.extend(start.drain(..).filter(|name| !own.start.contains(&name.as_str())));
+    *start = first;
+}
+
+/// Who waits for each unit.
+fn later_than(edges: &[Vec<Edge>]) -> Vec<Vec<usize>> {
+    let mut later: Vec<Vec<usize>> = vec![Vec::new(); edges.len()];
+    for (unit, list) in edges.iter().enumerate() {
+        for edge in list.iter().filter(|edge| edge.relation != Relation::Conflicts) {
+            later.get_mut(edge.to).into_iter().for_each(|list| list.push(unit));
+        }
+    }
+    later
 }
 
 fn named(

@@ -6,6 +6,7 @@
 pub use super::kind::Kind;
 use super::library::LIBRARY;
 use super::log::{LOG, SETTINGS_LOG};
+use super::machine::{BOOT, NETWORK};
 use super::resources::RESOURCES;
 use super::security::SECURITY;
 
@@ -380,6 +381,13 @@ pub static SETTINGS: &[Key] = &[
     key("shutdown", Kind::Table(SHUTDOWN), "", "how sexton ends"),
     key("control", Kind::Table(CONTROL), "", "who may speak to sexton"),
     key("log", Kind::Table(SETTINGS_LOG), "", "what holds for the output of units, and where log files are"),
+    key("boot", Kind::Table(BOOT), "", "of a machine: what is done when its boot fails"),
+    key(
+        "network",
+        Kind::Tables(NETWORK),
+        "",
+        "of a machine: its interfaces, with their addresses and routes",
+    ),
 ];
 
 static SHUTDOWN: &[Key] =

@@ -104,8 +104,12 @@ fn read(input: &Input, files: &mut dyn Files) -> Loaded {
     let Set { files, slots, diagnostics, mut pool, .. } = set;
     let known =
         templates.iter().map(|t| resolve::KnownTemplate { prefix: &t.prefix, broken: t.broken.as_deref() });
-    let given =
-        Given { templates: known.collect(), start, last: input.command.as_ref().map(|_| command::MAIN) };
+    let given = Given {
+        templates: known.collect(),
+        start,
+        last: input.command.as_ref().map(|_| command::MAIN),
+        own: input.own,
+    };
     let mut loaded = resolve::resolve(slots, given, &mut pool, files, diagnostics);
     loaded.settings = settings;
     loaded

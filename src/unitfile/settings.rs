@@ -27,6 +27,7 @@ impl<'s> Reader<'_, 's> {
             settings.control_mode = self.octal(keys, "mode", 0o777);
         }
         self.log_settings(root, &mut settings);
+        self.machine_settings(root, &mut settings);
         (settings, start)
     }
 }

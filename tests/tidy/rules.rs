@@ -69,7 +69,7 @@ pub fn direction(source: &Source, tests: &BTreeSet<String>) -> Vec<String> {
     let (own, allowed): (&str, &[&str]) = match room {
         "lib" => return Vec::new(),
         // `begin_at` is a macro of `sys`; the language puts those at the root.
-        "main" => ("sexton::", &["cli", "run", "logger", "wrapper", "sys", "begin_at"]),
+        "main" => ("sexton::", &["cli", "run", "logger", "machine", "wrapper", "sys", "begin_at"]),
         _ => ("crate::", BELOW.iter().find(|(name, _)| *name == room).map_or(&[], |(_, below)| below)),
     };
     let judge = |mention: Mention| {
