@@ -44,7 +44,8 @@ fn wrap(arguments: &mut Arguments) -> Option<u8> {
         begins_command: container::begins_command,
     };
     // What the kernel did not understand of its command line it leaves to its init: that is no command.
-    let is_init = arguments.bytes(0).is_some_and(|name| name.rsplit(|byte| *byte == b'/').next() == Some(b"init"));
+    let is_init =
+        arguments.bytes(0).is_some_and(|name| name.rsplit(|byte| *byte == b'/').next() == Some(b"init"));
     if is_init && arguments.bytes(1).is_some_and(|word| !word.starts_with(b"-")) {
         return None;
     }

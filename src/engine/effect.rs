@@ -160,6 +160,13 @@ pub enum Effect {
         /// What.
         note: Note,
     },
+    /// An essential unit ended for good, and it is not for the engine to say what comes of it.
+    EssentialEnded {
+        /// Which unit.
+        unit: UnitId,
+        /// The status that it would decide.
+        code: u8,
+    },
     /// It is over: nothing runs any more, or the deadline has passed.
     Exit {
         /// How to end.

@@ -108,10 +108,21 @@ pub struct Options {
     pub random_seed: u64,
 }
 
+/// What comes of the end of an essential unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnEssential {
+    /// Everything is shut down, and ends with its status.
+    #[default]
+    ShutDown,
+    /// [`Effect::EssentialEnded`], and nothing else.
+    Tell,
+}
+
 /// The decisions of PID 1. It is told what happened and answers with what is to be done.
 #[derive(Debug)]
 pub struct Engine {
     options: Options,
+    on_essential: OnEssential,
     graph: Graph,
     cells: Vec<Cell>,
     /// Places of units that are gone.
@@ -204,6 +215,7 @@ impl Engine {
             cell.standing = cell.compute_standing();
         }
         Engine {
+            on_essential: OnEssential::default(),
             options,
             graph,
             cells,

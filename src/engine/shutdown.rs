@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use crate::model::{Moment, Signal};
 
-use super::Engine;
 use super::cell::Quality;
 use super::effect::{Effect, Reason};
 use super::errand::{End, Owner, Task};
@@ -24,6 +23,7 @@ use super::failure::{Failure, Outcome};
 use super::pre_stop::hooks_before;
 use super::state::{State, Wanted};
 use super::transition::Input;
+use super::{Engine, OnEssential};
 
 /// How long whoever is left may take after TERM, and again after KILL.
 const EVERYBODY_WAIT: Duration = Duration::from_secs(2);
@@ -79,6 +79,11 @@ impl Closing {
 }
 
 impl Engine {
+    /// What comes of the end of essential units from now on.
+    pub fn answer_essential(&mut self, how: OnEssential) {
+        self.on_essential = how;
+    }
+
     /// How long a shutdown may take that has not begun yet.
     pub fn set_shutdown_timeout(&mut self, timeout: Duration) {
         self.options.shutdown_timeout = timeout;
@@ -203,7 +208,12 @@ impl Engine {
             (Some(end), State::Failed) => end.status.as_exit_code().max(1),
             (Some(end), _) => end.status.as_exit_code(),
         };
-        if self.closing.is_none() {
+        if self.closing.is_some() {
+            return;
+        }
+        if self.on_essential == OnEssential::Tell {
+            self.do_this(Effect::EssentialEnded { unit, code });
+        } else {
             self.close(Shutdown::Exit, Some((unit, code)));
         }
     }

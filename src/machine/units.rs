@@ -9,13 +9,25 @@ pub const SOURCE: &str = "builtin:";
 pub const BASE: &str = "base";
 
 /// What starts at boot.
-pub const START: &[&str] = &["base", "console", "power-button"];
+pub const START: &[&str] = &["base", "boot-done", "boot-failed", "console", "power-button"];
 
 /// The shell for when the boot fails.
 pub const RESCUE: &str = "rescue";
 
+/// The login that makes place for it.
+pub const CONSOLE: &str = "console";
+
+/// What counts a boot that failed.
+pub const BOOT_FAILED: &str = "boot-failed";
+
+/// What forgets that count.
+pub const BOOT_DONE: &str = "boot-done";
+
 macro_rules! units {
     ($($name:literal),* $(,)?) => {
+        /// The name of each.
+        pub const NAMES: &[&str] = &[$($name),*];
+
         /// Name and text of each.
         pub const UNITS: &[(&str, &str)] = &[
             $(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config/machine/", $name, ".toml")))),*

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::control::server::Server;
-use crate::engine::{self, Engine, Event, Request, UnitId};
+use crate::engine::{self, Engine, Event, OnEssential, Request, UnitId};
 use crate::logger::client::LogPipes;
 use crate::machine::early::{self, Early};
 use crate::model::spawn::errno_words;
@@ -154,7 +154,7 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
     let mut loaded = load::load(&options.paths);
     let timeout = std::env::var_os(settings::TIMEOUT);
     limitations.extend(settings::take_timeout(&mut loaded.settings, timeout.as_deref()));
-    let machine = options.early.clone().map(|early| Machine::new(early, &mut loaded));
+    let machine = options.early.clone().map(|early| Machine::new(early, &mut loaded, clock::now()));
     let server = open_control(&options.run_directory, &loaded.settings, &mut limitations);
     if place == Place::Child && server.is_none() {
         find_no_other(&options.run_directory)?;
@@ -163,6 +163,9 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
     let mut init =
         ManuallyDrop::new(assemble(options, place, poller, signals, server, null, &loaded, limitations));
     init.machine = machine;
+    if init.machine.is_some() {
+        init.engine.answer_essential(OnEssential::Tell);
+    }
     if place == Place::Machine {
         init.logs.use_kernel_log();
     }
@@ -377,7 +380,7 @@ impl Init {
         self.said_of_files = lines.into_iter().collect();
     }
 
-    fn start_at_boot(&mut self, start: &[UnitName]) {
+    pub(super) fn start_at_boot(&mut self, start: &[UnitName]) {
         let units: Vec<UnitId> = start.iter().filter_map(|name| self.engine.find(name.as_str())).collect();
         let id = self.requests.open(Pending::own());
         self.events.push_back(Event::Requested { id, request: Request::Boot { units } });

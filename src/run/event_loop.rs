@@ -95,6 +95,7 @@ impl Init {
             self.pending.next_deadline(),
             self.server.as_ref().and_then(|server| server.next_deadline()),
             self.look_again_at,
+            self.boot_deadline(),
             self.farewell,
         ];
         deadlines.into_iter().flatten().min()
@@ -105,6 +106,7 @@ impl Init {
         if self.engine.next_deadline().is_some_and(|deadline| deadline <= self.now) {
             self.events.push_back(Event::Tick);
         }
+        self.look_at_boot();
         self.wake_overdue();
         self.look_again();
         self.give_up_late();

@@ -164,7 +164,7 @@ impl Found {
                 at_boot: false,
             });
         }
-        Own { base: units::BASE, start: units::START }
+        Own { base: units::BASE, names: units::NAMES, start: units::START }
     }
 
     fn drop_ins_of(&mut self, stem: &str, directory: &Path) {

@@ -18,6 +18,7 @@ use crate::sys::process::MachineEnd;
 use crate::unitfile::Loaded;
 
 use super::Init;
+use super::boot_failure::Boot;
 use super::ending::Ending;
 use super::place::Place;
 
@@ -29,6 +30,8 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 pub struct Machine {
     /// What the kernel was started with.
     pub line: KernelLine,
+    /// How far the boot is.
+    pub(super) boot: Boot,
     /// When a shutdown was ordered.
     pub ordered: Option<Moment>,
     /// When Ctrl-Alt-Del was last pressed.
@@ -37,18 +40,21 @@ pub struct Machine {
 
 impl Machine {
     /// The command line has the last word over what the files say.
-    pub fn new(early: Early, loaded: &mut Loaded) -> Machine {
+    pub fn new(early: Early, loaded: &mut Loaded, now: Moment) -> Machine {
         let Early { line, .. } = early;
         if let Some(to) = line.log {
             loaded.settings.log.to = to;
         }
         let name = |name: &&str| UnitName::parse(name).ok();
-        if line.rescue {
-            loaded.start = [units::RESCUE].iter().filter_map(name).collect();
-        } else if !line.start.is_empty() {
+        if !line.start.is_empty() {
             loaded.start = units::START.iter().filter_map(name).chain(line.start.iter().cloned()).collect();
         }
-        Machine { line, ordered: None, pressed: None }
+        let mut boot = Boot::new(now, loaded.settings.boot.timeout);
+        if line.rescue {
+            let rescue = [units::RESCUE].iter().filter_map(name).collect();
+            boot = Boot::Asked { then: std::mem::replace(&mut loaded.start, rescue) };
+        }
+        Machine { line, boot, ordered: None, pressed: None }
     }
 }
 
@@ -111,7 +117,11 @@ mod tests {
     fn the_command_line_has_the_last_word() {
         let machine = |text: &str| {
             let mut loaded = Loaded { start: vec![UnitName::parse("web").unwrap()], ..Loaded::default() };
-            Machine::new(Early { line: KernelLine::parse(text), problems: Vec::new() }, &mut loaded);
+            Machine::new(
+                Early { line: KernelLine::parse(text), problems: Vec::new() },
+                &mut loaded,
+                Moment::default(),
+            );
             loaded.start.iter().map(UnitName::to_string).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(machine("quiet"), "web");

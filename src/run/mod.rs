@@ -8,6 +8,7 @@
 
 pub mod belongs;
 pub mod boot;
+mod boot_failure;
 mod calls;
 pub mod capture;
 pub mod cgroups;

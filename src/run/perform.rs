@@ -72,6 +72,7 @@ impl Init {
                 }
                 self.tell(unit, from, to, failure);
             }
+            Effect::EssentialEnded { unit, code } => self.essential_ended(unit, code),
             Effect::Exit { how, code, decided_by } => self.begin_farewell(how, code, decided_by),
         }
     }
@@ -252,6 +253,7 @@ impl Init {
     /// Tells the console and the subscribers of a change.
     fn tell(&mut self, unit: UnitId, from: Phase, to: Phase, failure: Option<Failure>) {
         let subscribers = self.server.as_ref().map(Server::subscribers).unwrap_or_default();
+        self.notice(unit, to);
         if self.is_debugged() && super::words::is_small_step(to) {
             self.say(&format!("{} is {}", self.engine.unit(unit).name(), to.as_str()));
         }

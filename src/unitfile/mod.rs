@@ -80,6 +80,8 @@ pub struct Input {
 pub struct Own {
     /// What every unit comes after that is not needed for it.
     pub base: &'static str,
+    /// The names of all of them: what they come after they say themselves.
+    pub names: &'static [&'static str],
     /// What starts at boot, whatever the settings say.
     pub start: &'static [&'static str],
 }

@@ -381,7 +381,10 @@ fn own_first(
     let later: Vec<Vec<usize>> = later_than(edges);
     let earlier = later_ones(base, &later);
     let Some(name) = slots.get(base).map(|slot| slot.name.clone()) else { return };
-    for (unit, slot) in slots.iter_mut().enumerate().filter(|(unit, _)| !earlier.contains(unit)) {
+    let is_own = |slot: &Slot| own.names.contains(&slot.name.as_str());
+    for (unit, slot) in
+        slots.iter_mut().enumerate().filter(|(unit, slot)| !earlier.contains(unit) && !is_own(slot))
+    {
         let waits = |relation: Relation| {
             edges
                 .get(unit)

@@ -202,6 +202,7 @@ impl Stage {
             Effect::CleanUp { unit, next } => format!("clean-up {} {next:?}", name(unit)),
             Effect::SignalEverybody { signal } => format!("everybody {signal}"),
             Effect::Reply { id, outcome } => format!("reply {} {}", id.0, self.outcome(outcome)),
+            Effect::EssentialEnded { unit, code } => format!("essential-ended {} {code}", name(unit)),
             Effect::Exit { how, code, decided_by } => match decided_by {
                 Some(unit) => format!("exit {how:?} {code} by {}", name(unit)),
                 None => format!("exit {how:?} {code}"),

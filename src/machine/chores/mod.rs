@@ -16,6 +16,7 @@ mod network;
 mod shells;
 mod sysctl;
 mod tmpfiles;
+mod tries;
 
 pub use shells::SUMMARY;
 
@@ -69,6 +70,8 @@ impl Job<'_> {
 type Act = fn(&mut Job<'_>);
 
 const ACTS: &[(&str, Act)] = &[
+    ("boot-done", tries::done),
+    ("boot-failed", tries::failed),
     ("clock", kept::time),
     ("console", shells::console),
     ("devices", drivers::found),

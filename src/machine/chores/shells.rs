@@ -32,7 +32,7 @@ pub(super) fn console(job: &mut Job<'_>) {
     }
     match program("login") {
         Some(login) => become_it(job, Command::new(login)),
-        None => shell(job),
+        None => shell(job, become_it),
     }
 }
 
@@ -45,9 +45,12 @@ pub(super) fn rescue(job: &mut Job<'_>) {
         "\n{what}`sexton status` tells more. At the end of this shell, with `exit`, the boot goes on, or, if it \
          has failed, the machine starts again.\n"
     ));
-    match program("sulogin") {
-        Some(sulogin) => become_it(job, Command::new(sulogin)),
-        None => shell(job),
+    // Where nobody is known, it knows nobody to ask.
+    let knows_root = text::read(Path::new("/etc/passwd"))
+        .is_ok_and(|text| text.lines().any(|line| line.starts_with("root:")));
+    match program("sulogin").filter(|_| knows_root) {
+        Some(sulogin) => stay_with(job, Command::new(sulogin)),
+        None => shell(job, stay_with),
     }
 }
 
@@ -62,7 +65,7 @@ fn print(words: &str) {
     let _ = out.write_all(words.replace('\n', "\r\n").as_bytes()).and_then(|()| out.flush());
 }
 
-fn shell(job: &mut Job<'_>) {
+fn shell(job: &mut Job<'_>, act: fn(&mut Job<'_>, Command)) {
     let entry = text::read(Path::new("/etc/shadow")).ok().and_then(|text| hash_of_root(&text));
     match entry.as_deref() {
         None | Some("") => {}
@@ -82,7 +85,7 @@ fn shell(job: &mut Job<'_>) {
     command.arg0("-sh").env("HOME", "/root").env("TERM", "linux");
     let home = Path::new("/root");
     command.current_dir(if home.is_dir() { home } else { Path::new("/") });
-    become_it(job, command);
+    act(job, command);
 }
 
 /// Asks for root's password.
@@ -120,6 +123,14 @@ fn become_it(job: &mut Job<'_>, mut command: Command) {
     let name = command.get_program().to_string_lossy().into_owned();
     let error = command.stdin(Stdio::inherit()).exec();
     job.fail(&format!("cannot run '{name}': {}", words(&error)));
+}
+
+/// However it ends, it was there: only one that cannot be had is a failure.
+fn stay_with(job: &mut Job<'_>, mut command: Command) {
+    let name = command.get_program().to_string_lossy().into_owned();
+    if let Err(error) = super::run(command.stdin(Stdio::inherit())) {
+        job.fail(&format!("cannot run '{name}': {}", words(&error)));
+    }
 }
 
 #[cfg(test)]
