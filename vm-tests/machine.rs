@@ -30,7 +30,6 @@ pub struct Plan {
     disks: Vec<PathBuf>,
     words: Vec<String>,
     modules: Vec<&'static str>,
-    options: Vec<String>,
     console: bool,
 }
 
@@ -71,7 +70,6 @@ impl Plan {
             disks: Vec::new(),
             words: Vec::new(),
             modules: Vec::new(),
-            options: Vec::new(),
             console: true,
         }
     }
@@ -105,13 +103,6 @@ impl Plan {
         self
     }
 
-    /// Options of QEMU.
-    #[allow(dead_code, reason = "for the cases of machine mode")]
-    pub fn options(mut self, options: &[&str]) -> Plan {
-        self.options.extend(options.iter().map(|word| (*word).to_owned()));
-        self
-    }
-
     /// Modules that are loaded before sexton is there.
     pub fn modules(mut self, modules: &[&'static str]) -> Plan {
         self.modules.extend(modules);
@@ -131,14 +122,12 @@ impl Plan {
     }
 
     /// sexton is in the initramfs, with nothing but modules.
-    #[allow(dead_code, reason = "for the cases of machine mode")]
     pub fn led_by_sexton(mut self) -> Plan {
         self.leader = Leader::Sexton;
         self
     }
 
     /// A further disk.
-    #[allow(dead_code, reason = "for the cases of machine mode")]
     pub fn disk(mut self, image: &Path) -> Plan {
         self.disks.push(image.to_owned());
         self
@@ -184,7 +173,6 @@ impl Plan {
         plan.root = self.root;
         plan.words.clone_from(&self.words);
         plan.modules.clone_from(&self.modules);
-        plan.options.clone_from(&self.options);
         let keep = |disk: &PathBuf| {
             let kept = plan.scratch.join(disk.file_name().unwrap_or_default());
             fs::rename(disk, &kept).unwrap_or_else(|e| panic!("{}: {e}", kept.display()));
@@ -344,7 +332,7 @@ impl Plan {
             let drive = format!("if=none,format=raw,id=disk{number},file={}", image.display());
             command.args(["-drive", &drive, "-device", &format!("virtio-blk-pci,drive=disk{number}")]);
         }
-        command.args(&self.options).arg("-kernel").arg(self.kernel.image());
+        command.arg("-kernel").arg(self.kernel.image());
         if let Some(first) = first {
             command.arg("-initrd").arg(first);
         }
@@ -376,7 +364,8 @@ fn base(kernel: Kernel) -> Tree {
     for directory in ["dev", "proc", "sys", "run", "tmp", "var", "root", "mnt", "etc/sexton/units"] {
         tree.directory(directory, 0o755);
     }
-    tree.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/false\n");
+    tree.text("etc/passwd", "root::0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/false\n");
+    tree.text("etc/shadow", "root::19000:0:99999:7:::\n");
     tree.text("etc/group", "root:x:0:\nnogroup:x:65534:\n");
     tree.device("dev/console", 0o600, 5, 1);
     tree.device("dev/null", 0o666, 1, 3);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   tree ── archive, ext4, squashfs ──▶ machine ── kernel ──▶ console, channel, monitor
-//!   boots   stops   troubles   resources     what is shown, one theme a file
+//!   boots   stops   troubles   resources   places   rescue   watchdog     what is shown, one theme a file
 //! ```
 //!
 //! What has to be there: the packages that `scripts/test` names, and `vm-tests/fetch-kernels`.
@@ -22,8 +22,11 @@ mod boots;
 mod channel;
 mod kernel;
 mod machine;
+mod places;
+mod rescue;
 mod resources;
 mod stops;
 mod tree;
 mod troubles;
 mod vm;
+mod watchdog;

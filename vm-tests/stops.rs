@@ -2,6 +2,8 @@
 
 use crate::kernel::Kernel;
 use crate::machine::{Plan, Root};
+use crate::places::superblock;
+use crate::tree::Tree;
 use crate::vm::End;
 
 #[test]
@@ -68,6 +70,65 @@ fn after_a_loss_of_power_in_the_middle_of_work_what_was_synced_is_there_and_serv
     vm.await_state("agent", "ready");
     let lines: u64 = vm.run("wc -l < /var/log").ok().trim().parse().unwrap_or(0);
     assert!(lines >= before, "{lines} lines after {before} were synced");
+    vm.send("sexton poweroff");
+    assert_eq!(vm.end(), End::PowerOff);
+}
+
+#[test]
+fn an_ordered_end_leaves_a_file_system_that_needs_no_recovery_and_says_how_long_each_step_took() {
+    let work = "while :; do echo line >>/var/log; done";
+    let mut vm = Plan::new(Kernel::Cloud).root(Root::Ext4).shell("work", work, "").up();
+    vm.await_state("work", "ready");
+    vm.send("sexton poweroff");
+    assert_eq!(vm.end(), End::PowerOff);
+    let journal = superblock(&vm.disk(0));
+    assert!(!journal.contains("needs_recovery"), "{journal}");
+    assert!(vm.console().contains("the end took"), "{}", vm.console());
+}
+
+#[test]
+fn the_power_button_switches_the_machine_off_in_order() {
+    let plan = Plan::new(Kernel::Cloud).with(|tree| Kernel::Cloud.add_modules(tree, &["button", "evdev"]));
+    let mut vm = plan.shell("web", "exec sleep 1000", "").up();
+    vm.await_state("power-button", "ready");
+    vm.until("[ -e /dev/input/event0 ]");
+    vm.monitor("system_powerdown");
+    assert_eq!(vm.end(), End::PowerOff);
+    assert!(vm.console().contains("web has stopped"));
+}
+
+#[test]
+fn ctrl_alt_del_pressed_twice_waits_for_nobody() {
+    let deaf = "trap \"\" TERM; touch /run/deaf; while :; do sleep 1; done";
+    let stop = "[ready]\nfile = \"/run/deaf\"\n[stop]\nsteps = [{ signal = \"TERM\", wait = \"1h\" }]\n";
+    let mut vm =
+        Plan::new(Kernel::Cloud).shell("deaf", deaf, stop).settings("[shutdown]\ntimeout = \"1h\"\n").up();
+    vm.await_state("deaf", "ready");
+    vm.monitor("sendkey ctrl-alt-delete");
+    vm.monitor("sendkey ctrl-alt-delete");
+    assert_eq!(vm.end(), End::Reboot);
+}
+
+/// Whoever writes to a frozen file system sleeps uninterruptibly, and no signal reaches it: as with a server that is gone.
+#[test]
+fn a_process_that_no_signal_ends_and_a_disk_that_cannot_be_unmounted_do_not_keep_the_machine() {
+    let mut data = Tree::default();
+    data.directory("d", 0o755);
+    let plan = Plan::new(Kernel::Cloud).file("etc/fstab", "/dev/vda /data ext4 defaults 0 0\n");
+    let image = data.ext4(&plan.scratch, "data", 16);
+    let plan =
+        plan.modules(&["virtio_pci", "virtio_blk"]).with(|tree| tree.directory("data", 0o755)).disk(&image);
+    let stuck = "fsfreeze -f /data; touch /run/frozen; exec dd if=/dev/zero of=/data/d/x bs=1k count=1";
+    let mut vm = plan
+        .shell(
+            "stuck",
+            stuck,
+            "[ready]\nfile = \"/run/frozen\"\n[stop]\nsteps = [{ signal = \"TERM\", wait = \"1s\" }]\n",
+        )
+        .settings("[shutdown]\ntimeout = \"20s\"\n")
+        .up();
+    vm.await_state("stuck", "ready");
+    vm.until("grep -q '^State:.D' /proc/[0-9]*/status");
     vm.send("sexton poweroff");
     assert_eq!(vm.end(), End::PowerOff);
 }

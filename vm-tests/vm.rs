@@ -181,7 +181,6 @@ impl Vm {
     }
 
     /// The image of a disk, that of the root first.
-    #[allow(dead_code, reason = "for the cases of machine mode")]
     pub fn disk(&self, number: usize) -> PathBuf {
         self.plan.all_disks().nth(number).cloned().unwrap_or_else(|| panic!("there is no disk {number}"))
     }

@@ -15,6 +15,8 @@ pub struct Boot {
     pub timeout: Option<Duration>,
     /// What is done when it has not, or an essential unit failed.
     pub on_failure: OnBootFailure,
+    /// How long the hardware watchdog waits before it resets a machine whose init does not turn; without it nobody does.
+    pub watchdog: Option<Duration>,
     /// How often in a row a failed boot is answered by another one.
     pub tries: u32,
 }
@@ -42,7 +44,7 @@ impl OnBootFailure {
 
 impl Default for Boot {
     fn default() -> Boot {
-        Boot { timeout: None, on_failure: OnBootFailure::Rescue, tries: BOOT_TRIES }
+        Boot { timeout: None, watchdog: None, on_failure: OnBootFailure::Rescue, tries: BOOT_TRIES }
     }
 }
 

@@ -49,6 +49,7 @@ use super::place::Place;
 use super::readiness::Watcher;
 use super::render::Renderer;
 use super::requests::{Pending, Requests};
+use super::watchdog::Guard;
 use super::{Class, Init, Options, directory, load, logging, settings};
 
 /// How often what nothing can be done without is asked for again: for two seconds.
@@ -190,7 +191,7 @@ fn insist<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 }
 
 /// The kernel's word without its number.
-fn cause(error: &io::Error) -> String {
+pub(super) fn cause(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), errno_words)
 }
 
@@ -244,6 +245,7 @@ fn assemble(
         captures: Captures::new(Class::Capture as u8),
         renderer: Renderer::default(),
         cgroups: Cgroups::default(),
+        watchdog: Guard::new(loaded.settings.boot.watchdog.filter(|_| place == Place::Machine), started),
         fingerprints: Fingerprints::default(),
         server,
         requests: Requests::default(),

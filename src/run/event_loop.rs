@@ -95,6 +95,7 @@ impl Init {
             self.pending.next_deadline(),
             self.server.as_ref().and_then(|server| server.next_deadline()),
             self.look_again_at,
+            self.watchdog.next_deadline(),
             self.boot_deadline(),
             self.farewell,
         ];
@@ -109,6 +110,7 @@ impl Init {
         self.look_at_boot();
         self.wake_overdue();
         self.look_again();
+        self.tend_watchdog();
         self.give_up_late();
         self.tick_watcher();
         self.tick_filters();

@@ -73,6 +73,7 @@ impl Init {
         if let Some(machine) = &mut self.machine {
             machine.ordered.get_or_insert(now);
         }
+        self.leave_to_watchdog(self.end_by());
     }
 
     /// By when a shutdown has to be over.

@@ -53,6 +53,7 @@ mod select;
 pub mod settings;
 mod sync;
 pub mod view;
+pub mod watchdog;
 pub mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -129,6 +130,7 @@ struct Init {
     captures: Captures<Rc<Unit>>,
     renderer: Renderer,
     cgroups: Cgroups,
+    watchdog: watchdog::Guard,
     fingerprints: Fingerprints,
     server: Option<Server>,
     requests: Requests,

@@ -63,4 +63,5 @@ pub mod standard;
 mod subjects;
 pub mod terminal;
 pub mod walk;
+pub mod watchdog;
 pub mod worker;

@@ -28,6 +28,12 @@ pub static BOOT: &[Key] = &[
         "what a failed boot is answered with: `\"rescue\"`: a shell on the console; `\"reboot\"`: another boot; `\"hold\"`: nothing; `\"poweroff\"`",
     ),
     key(
+        "watchdog",
+        Kind::Duration,
+        "none",
+        "after how long `/dev/watchdog` resets a machine whose init has stopped",
+    ),
+    key(
         "tries",
         Kind::Integer(1, 1000),
         "3",
@@ -55,6 +61,7 @@ impl<'s> Reader<'_, 's> {
         if let Some((keys, _)) = table(root, "boot") {
             let boot = &mut settings.boot;
             boot.timeout = self.duration(keys, "timeout", Duration::from_secs(1));
+            boot.watchdog = self.duration(keys, "watchdog", Duration::from_secs(2));
             let answer = self.choice(keys, "on-failure", &OnBootFailure::WORDS);
             boot.on_failure =
                 answer.and_then(|word| OnBootFailure::ALL.get(word).copied()).unwrap_or(boot.on_failure);
