@@ -5,6 +5,7 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build/no-unwind-tables.ld");
+    println!("cargo::rerun-if-changed=config/units");
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     if variable("PROFILE") == "release" && variable("CARGO_CFG_TARGET_ENV") == "musl" {
         let script = format!("{}/build/no-unwind-tables.ld", variable("CARGO_MANIFEST_DIR"));

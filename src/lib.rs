@@ -8,6 +8,7 @@ pub mod unitfile;
 pub mod engine;
 
 pub mod control;
+pub mod library;
 pub mod logger;
 pub mod machine;
 pub mod sys;

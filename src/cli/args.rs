@@ -19,7 +19,9 @@ use super::help::{command, help};
 use super::logs::LogsArgs;
 
 pub mod change;
+pub mod library;
 
+use library::{AddArgs, DiffArgs, LibraryArgs};
 use change::{
     PlanArgs, ReloadArgs, RestartArgs, ScaleArgs, SignalArgs, StartArgs, StopArgs, SyncArgs, Units,
 };
@@ -113,6 +115,28 @@ Examples:
   sexton logs -f 'redis@*'        the last lines of all instances, and what comes
   sexton logs --since 10m --grep 'error|panic'")]
     Logs(LogsArgs),
+    /// List the units that sexton carries with it, for real daemons, or those that hold all of some words
+    #[command(after_help = "\
+Examples:
+  sexton library                  all of them
+  sexton library http proxy       those about that
+  sexton library show redis@      the unit itself")]
+    Library(LibraryArgs),
+    /// Copy a unit of the library to where own units are
+    #[command(after_help = "\
+A file that is there already is left alone, unless --force says otherwise.
+
+Examples:
+  sexton add nginx
+  sexton add memcached@ --instance 11212")]
+    Add(AddArgs),
+    /// Show what is different between a copy and the unit of the library
+    #[command(after_help = "\
+Exits with 1 when something is, as diff does.
+
+Example:
+  sexton diff nginx")]
+    Diff(DiffArgs),
     /// Boot sexton as a real PID 1 in namespaces of its own and walk through what it does
     #[command(after_help = "\
 Needs nothing installed and no root, takes less than fifteen seconds, leaves nothing behind. It ends with 0

@@ -13,13 +13,15 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
+use super::library::outside;
 use super::{Exit, style};
+use crate::library::read;
 use crate::machine::units;
 use crate::model::unit::Entry;
 use crate::run::load::{self, Disk, OwnUnits, UnitPaths};
 use crate::unitfile::render::{Colour, render};
 use crate::unitfile::resolve::sort;
-use crate::unitfile::{self, Diagnostic, Level};
+use crate::unitfile::{self, Diagnostic, Files, Level};
 
 /// Checks the units at `paths` and writes what is wrong, for people or as one JSON object. Answers how the
 /// command ends: failed where there is an error, done where there are only warnings or nothing.
@@ -68,6 +70,7 @@ fn check(paths: &[PathBuf]) -> Checked {
     loaded.diagnostics.extend(problems);
     let warnings = unitfile::lint::lint(&loaded, &input, &mut Disk);
     loaded.diagnostics.extend(warnings);
+    loaded.diagnostics.extend(of_other_versions(&loaded.entries));
     let is_own = |entry: &&Entry| matches!(entry, Entry::Unit(unit) if units::text(&unit.source).is_some());
     let mut units = loaded.entries.len() - loaded.entries.iter().filter(is_own).count();
     if paths.len() == files.len() && !files.is_empty() {
@@ -78,6 +81,21 @@ fn check(paths: &[PathBuf]) -> Checked {
     diagnostics.append(&mut loaded.diagnostics);
     sort(&mut diagnostics);
     Checked { units, diagnostics }
+}
+
+/// Units that say in `[library]` what they were tested with, where what is installed is another version.
+fn of_other_versions(entries: &[Entry]) -> Vec<Diagnostic> {
+    let sources = entries.iter().filter_map(|entry| match entry {
+        Entry::Unit(unit) => Some(unit.source.clone()),
+        Entry::Broken { .. } => None,
+    });
+    let sources: BTreeSet<Rc<Path>> = sources.collect();
+    let warning = |source: Rc<Path>| {
+        let text = Disk.read(&source).ok()?;
+        let words = outside(&read(&stem(&source), &text)?)?;
+        Some(Diagnostic { level: Level::Warning, ..Diagnostic::of_file(source, words) })
+    };
+    sources.into_iter().filter_map(warning).collect()
 }
 
 /// Anything that is there and is no directory: a pipe is a file too, and is refused where it is read.

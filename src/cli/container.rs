@@ -10,18 +10,21 @@
 use std::ffi::OsString;
 
 /// The commands of sexton, as the parser knows them; building that costs more than a container's start.
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 32] = [
+    "add",
     "chart",
     "check",
     "completions",
     "demo",
     "demo-init",
     "demo-server",
+    "diff",
     "events",
     "halt",
     "health",
     "help",
     "init",
+    "library",
     "list",
     "logs",
     "plan",

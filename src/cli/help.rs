@@ -4,10 +4,11 @@ use super::Exit;
 use super::args::declaration;
 
 /// The commands as `--help` lists them.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     ("Supervise", &["up", "init", "check", "demo"]),
     ("Look", &["status", "list", "tree", "why", "show", "logs", "events", "chart", "plan", "health"]),
     ("Change", &["start", "stop", "restart", "reload", "sync", "scale", "signal", "reset"]),
+    ("Library", &["library", "add", "diff"]),
     ("End, and the rest", &["poweroff", "reboot", "halt", "completions"]),
 ];
 

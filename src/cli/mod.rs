@@ -15,6 +15,7 @@ mod demo;
 pub mod exit;
 mod help;
 mod live;
+mod library;
 pub mod logs;
 pub mod render;
 pub mod screen;
@@ -60,6 +61,9 @@ fn do_locally(global: &Global, command: &Local) -> Exit {
             Ok(exit.unwrap_or(Exit::Failed))
         }
         Local::Logs(args) => logs::logs(global, args),
+        Local::Library(args) => library::library(args, global.json, screen),
+        Local::Add(args) => library::add(args, screen),
+        Local::Diff(args) => library::diff(args, screen),
         Local::Demo => demo::demo(screen),
         Local::DemoInit(args) => Err(demo::become_init(args)),
         Local::DemoServer(args) => Ok(demo::serve(args, screen)),
