@@ -21,10 +21,10 @@ use super::logs::LogsArgs;
 pub mod change;
 pub mod library;
 
-use library::{AddArgs, DiffArgs, LibraryArgs};
 use change::{
     PlanArgs, ReloadArgs, RestartArgs, ScaleArgs, SignalArgs, StartArgs, StopArgs, SyncArgs, Units,
 };
+use library::{AddArgs, DiffArgs, LibraryArgs};
 
 /// A minimal init: reads declarative units, starts services in dependency order, reaps zombies, explains itself.
 #[derive(Debug, Parser)]

@@ -18,7 +18,7 @@ use super::{Exit, style};
 use crate::library::read;
 use crate::machine::units;
 use crate::model::unit::Entry;
-use crate::run::load::{self, Disk, OwnUnits, UnitPaths};
+use crate::run::load::{self, Disk, Library, OwnUnits, UnitPaths};
 use crate::unitfile::render::{Colour, render};
 use crate::unitfile::resolve::sort;
 use crate::unitfile::{self, Diagnostic, Files, Level};
@@ -63,7 +63,12 @@ fn check(paths: &[PathBuf]) -> Checked {
     let system = UnitPaths { own: OwnUnits::Machine, ..UnitPaths::system() };
     let unit_paths = match searched.first() {
         None => system,
-        Some(first) => UnitPaths { settings: first.join("sexton.toml"), directories: searched, ..system },
+        Some(first) => UnitPaths {
+            settings: first.join("sexton.toml"),
+            directories: searched,
+            library: Library::Left,
+            ..system
+        },
     };
     let (input, problems) = load::find(&unit_paths);
     let mut loaded = unitfile::load(&input, &mut Disk);

@@ -69,9 +69,8 @@ pub fn entry(name: &str) -> Option<Entry> {
 pub fn read(name: &str, text: &str) -> Option<Entry> {
     let unit: Table = text.parse().ok()?;
     let library = unit.get("library")?.as_table()?;
-    let word = |table: &Table, key: &str| {
-        table.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
+    let word =
+        |table: &Table, key: &str| table.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let versions = library.get("versions").and_then(Value::as_array);
     let packages = library.get("packages").and_then(Value::as_table);
     let package = |(name, package): (&String, &Value)| Some((name.clone(), package.as_str()?.to_owned()));

@@ -441,6 +441,7 @@ mod tests {
             settings: PathBuf::new(),
             command: None,
             own: OwnUnits::None,
+            library: crate::run::load::Library::Left,
         };
         for there in [&["/"][..], &["/no/such", "/"], &["/", "/no/such"], &["/proc/self/exe", "/"]] {
             assert!(find_directory(&paths(there)).is_ok(), "{there:?}");

@@ -210,6 +210,7 @@ mod tests {
             settings: scratch.path("none"),
             command: None,
             own: crate::run::load::OwnUnits::None,
+            library: crate::run::load::Library::Left,
         });
         let [Entry::Unit(unit)] = &loaded.entries[..] else { panic!("{:?}", loaded.diagnostics) };
         // A change of the same tick of the kernel's clock would not be seen: it is a change of before.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   /etc/sexton/units, /run/sexton/units, /usr/lib/sexton/units      NAME.toml: the first found wins
+//!   the library inside the binary                                  what a unit or `start` names, and has no file
 //!   NAME.d/*.toml in any of them                                     the first found of each name wins
 //! ```
 //!
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::{fs, io};
 
+use crate::library;
 use crate::machine::units;
 use crate::model::spawn::errno_words;
 use crate::sys::files;
@@ -42,6 +44,8 @@ pub struct UnitPaths {
     pub command: Option<Rc<Command>>,
     /// The units of sexton's own that are there beside them.
     pub own: OwnUnits,
+    /// Is what has no file looked for in the library?
+    pub library: Library,
 }
 
 /// Which units of sexton's own there are.
@@ -54,6 +58,15 @@ pub enum OwnUnits {
     Machine,
 }
 
+/// What becomes of a name that no file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Library {
+    /// The unit of the library that has it is taken.
+    Searched,
+    /// There is no such unit.
+    Left,
+}
+
 impl UnitPaths {
     /// The directories of a system.
     pub fn system() -> UnitPaths {
@@ -64,6 +77,7 @@ impl UnitPaths {
             settings: PathBuf::from("/etc/sexton/sexton.toml"),
             command: None,
             own: OwnUnits::None,
+            library: Library::Searched,
         }
     }
 
@@ -74,6 +88,7 @@ impl UnitPaths {
             settings: directory.join("sexton.toml"),
             command: None,
             own: OwnUnits::None,
+            library: Library::Left,
         }
     }
 
@@ -121,6 +136,9 @@ pub fn find(paths: &UnitPaths) -> (Input, Vec<Diagnostic>) {
     let own = (paths.own == OwnUnits::Machine).then(|| found.own());
     let units = found.units.into_values().collect();
     let mut input = Input { units, command: paths.command.clone(), own, ..Input::default() };
+    if paths.library == Library::Searched {
+        input.library = library::names();
+    }
     for (stem, files) in found.drop_ins {
         input.drop_ins.insert(stem, files.into_values().collect());
     }
@@ -230,6 +248,11 @@ pub struct Disk;
 impl Files for Disk {
     fn read(&mut self, path: &Rc<Path>) -> Result<String, Box<Diagnostic>> {
         if let Some(text) = units::text(path) {
+            return Ok(text.to_owned());
+        }
+        let of_library =
+            path.to_str().and_then(|path| path.strip_prefix(library::PLACE)?.strip_suffix(".toml"));
+        if let Some(text) = of_library.and_then(library::text) {
             return Ok(text.to_owned());
         }
         // What fails once, of a tired disk or for want of a descriptor, may work the next moment; a unit that is missed
@@ -342,6 +365,38 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_that_is_named_and_has_no_file_is_the_librarys_and_that_is_said() {
+        let scratch = Scratch::new();
+        scratch.file("sexton.toml", "start = [\"app\", \"memcached@11212\"]\n");
+        scratch.file("app.toml", "needs = [\"rabbitmq\"]\nafter = [\"app2\"]\n");
+        scratch.file("app2.toml", "");
+        scratch.file("memcached@.d/port.toml", "[instances]\nnames = [\"11212\"]\n");
+        let paths = UnitPaths { library: Library::Searched, ..UnitPaths::directory(&scratch.path("")) };
+        let loaded = load(&paths);
+        let names: Vec<&str> = loaded.entries.iter().map(|entry| entry.name().as_str()).collect();
+        // What the library's unit names is the library's too; what nobody names is not there.
+        assert_eq!(names, ["app", "app2", "epmd", "memcached@11212", "rabbitmq"]);
+        assert_eq!(loaded.counts(), (0, 3), "{:?}", loaded.diagnostics);
+        let said: Vec<String> = loaded.diagnostics.iter().map(|said| said.message.clone()).collect();
+        assert!(said.iter().any(|said| said.contains("no file is called 'epmd.toml'")), "{said:?}");
+        assert_eq!(
+            load(&UnitPaths::directory(&scratch.path(""))).counts().0,
+            2,
+            "a directory is all that is read"
+        );
+    }
+
+    #[test]
+    fn a_file_comes_before_the_unit_of_the_library() {
+        let scratch = Scratch::new();
+        scratch.file("sexton.toml", "start = [\"nginx\"]\n");
+        scratch.file("nginx.toml", "description = \"my own\"\n");
+        let paths = UnitPaths { library: Library::Searched, ..UnitPaths::directory(&scratch.path("")) };
+        let loaded = load(&paths);
+        assert_eq!((loaded.entries.len(), loaded.counts()), (1, (0, 0)));
+    }
+
+    #[test]
     fn a_directory_is_read_with_its_drop_ins_and_its_settings() {
         let scratch = Scratch::new();
         scratch.file("sexton.toml", "start = [\"a\"]\n[shutdown]\ntimeout = \"7s\"");
@@ -373,6 +428,7 @@ mod tests {
             settings: scratch.path("none.toml"),
             command: None,
             own: OwnUnits::None,
+            library: Library::Left,
         });
         assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
         let said: Vec<(&str, &[String])> = loaded

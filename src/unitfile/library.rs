@@ -1,7 +1,22 @@
-//! `[library]`: what a unit of the library says of itself. It is for people and for `check`; PID 1 keeps none of it.
+//! The library: what a unit of it says of itself in `[library]`, and which of its units a set of files names.
+//!
+//! `[library]` is for people and for `check`; PID 1 keeps none of it. A unit of the library is read only where `start`,
+//! `needs` or `wants` names it and no file has that name.
 
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::rc::Rc;
+
+use super::UnitFile;
+use super::diagnostic::{Diagnostic, Level};
 use super::kind::Kind;
 use super::schema::{Key, key};
+use super::set::{Content, Slot, Start};
+use super::unit::Relation;
+use crate::model::UnitName;
+
+/// What its paths begin with.
+const PLACE: &str = "library:/";
 
 /// `[library]`.
 pub(super) static LIBRARY: &[Key] = &[
@@ -14,3 +29,59 @@ pub(super) static LIBRARY: &[Key] = &[
     key("suits", Kind::Texts, "[]", "distributions whose paths and users are the unit's"),
     key("differs", Kind::Map, "{}", "by distribution: what has to be changed there"),
 ];
+
+/// All that names units.
+pub(super) struct Wished<'a> {
+    /// What was read.
+    pub(super) slots: &'a [Slot],
+    /// Where each of them is.
+    pub(super) index: &'a HashMap<UnitName, usize>,
+    /// What the settings start.
+    pub(super) start: &'a [Start],
+}
+
+impl Wished<'_> {
+    /// Those of `library` that are named, and that neither a file nor a template has.
+    pub(super) fn of(
+        &self,
+        library: &[&'static str],
+        is_template: impl Fn(&str) -> bool,
+    ) -> BTreeSet<&'static str> {
+        if library.is_empty() {
+            return BTreeSet::new();
+        }
+        let needed = self.slots.iter().flat_map(|slot| match &slot.content {
+            Content::Draft(draft) => &draft.dependencies[..],
+            Content::Broken(_) => &[],
+        });
+        let needed = needed.filter(|needed| matches!(needed.relation, Relation::Needs | Relation::Wants));
+        let targets = needed.map(|needed| &*needed.target);
+        let mut found = BTreeSet::new();
+        for target in targets.chain(self.start.iter().map(|(target, _)| target.as_str())) {
+            let file = match target.split_once('@') {
+                Some((prefix, _)) if is_template(prefix) => continue,
+                Some((prefix, _)) => format!("{prefix}@"),
+                None => target.to_owned(),
+            };
+            if !UnitName::parse(target).is_ok_and(|name| self.index.contains_key(&name)) {
+                found.extend(library.iter().find(|name| **name == file).copied());
+            }
+        }
+        found
+    }
+}
+
+/// A unit of the library, as if it were a file.
+pub(super) fn file(name: &str) -> UnitFile {
+    let path = Rc::from(Path::new(&format!("{PLACE}{name}.toml")));
+    UnitFile { stem: name.to_owned(), path, at_boot: false }
+}
+
+/// That a unit has no file is said, for whoever thinks that it has.
+pub(super) fn notice(file: &UnitFile) -> Option<Diagnostic> {
+    file.path.to_str()?.strip_prefix(PLACE)?;
+    let message = format!("no file is called '{}.toml', so this unit is the library's", file.stem);
+    let help = format!("`sexton add {}` makes a copy of it that is your own", file.stem);
+    let diagnostic = Diagnostic::of_file(file.path.clone(), message).with_help(help);
+    Some(Diagnostic { level: Level::Warning, ..diagnostic })
+}

@@ -73,6 +73,8 @@ pub struct Input {
     pub command: Option<Rc<command::Command>>,
     /// The units of sexton's own that are there on a machine.
     pub own: Option<Own>,
+    /// Names of units that are there without a file, for whoever names one.
+    pub library: Vec<&'static str>,
 }
 
 /// What is known of the units that a machine has of sexton's own; their files are among the others.

@@ -1,5 +1,6 @@
 //! All units at once: reads each file, expands the templates, and lets `resolve` tie them together.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::rc::Rc;
@@ -7,6 +8,7 @@ use std::rc::Rc;
 use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Level, Problems, Sources, Spot};
+use super::library::{self, Wished};
 use super::read::{Reader, table};
 use super::substitute::{self, Dollar, Names};
 use super::template::{self, Instance, Listing};
@@ -67,15 +69,28 @@ pub struct Template<'s> {
 /// A name that `sexton.toml` starts, with its place.
 pub type Start = (String, Spot);
 
-/// Reads all units.
+/// Reads all units, and with them what they name of the library.
 pub fn load(input: &Input, files: &mut dyn Files) -> Loaded {
-    match &input.command {
-        Some(command) => read(&command.beside(input), &mut WithCommand { command, files }),
-        None => read(input, files),
+    let mut input = Cow::Borrowed(input);
+    loop {
+        let (loaded, named) = match &input.command {
+            Some(command) => read(&command.beside(&input), &mut WithCommand { command, files }),
+            None => read(&input, files),
+        };
+        if named.is_empty() {
+            return loaded;
+        }
+        let input = input.to_mut();
+        input.library.retain(|name| !named.contains(name));
+        for name in named {
+            input.units.push(library::file(name));
+        }
+        input.units.sort_by(|a, b| a.stem.cmp(&b.stem));
     }
 }
 
-fn read(input: &Input, files: &mut dyn Files) -> Loaded {
+/// All units, and what of the library they name and nobody else is.
+fn read(input: &Input, files: &mut dyn Files) -> (Loaded, BTreeSet<&'static str>) {
     let mut set = Set {
         input,
         files,
@@ -101,6 +116,9 @@ fn read(input: &Input, files: &mut dyn Files) -> Loaded {
     templates.iter_mut().for_each(|template| set.expand(template));
     let (settings, start) = set.settings();
     set.make_named(&mut templates, start.as_deref().unwrap_or_default());
+    let wished = Wished { slots: &set.slots, index: &set.index, start: start.as_deref().unwrap_or_default() };
+    let named =
+        wished.of(&input.library, |prefix| templates.iter().any(|template| template.prefix == prefix));
     let Set { files, slots, diagnostics, mut pool, .. } = set;
     let known =
         templates.iter().map(|t| resolve::KnownTemplate { prefix: &t.prefix, broken: t.broken.as_deref() });
@@ -112,7 +130,8 @@ fn read(input: &Input, files: &mut dyn Files) -> Loaded {
     };
     let mut loaded = resolve::resolve(slots, given, &mut pool, files, diagnostics);
     loaded.settings = settings;
-    loaded
+    loaded.diagnostics.extend(input.units.iter().filter_map(library::notice));
+    (loaded, named)
 }
 
 /// What a file's name says it is.

@@ -73,7 +73,9 @@ fn compare<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<(Change, &'t str)> {
                 changes.push((Change::Same, *line));
                 (o, n) = (o + 1, n + 1);
             }
-            (Some(line), other) if other.is_none() || read(&longest, o + 1, n) >= read(&longest, o, n + 1) => {
+            (Some(line), other)
+                if other.is_none() || read(&longest, o + 1, n) >= read(&longest, o, n + 1) =>
+            {
                 changes.push((Change::Gone, *line));
                 o += 1;
             }

@@ -134,15 +134,18 @@ pub(super) fn add(args: &AddArgs, screen: &mut Screen<'_>) -> Result<Exit, Troub
 fn with_header(name: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let text = library::text(name).unwrap_or_default();
-    format!("# From the library of sexton {version}: {name}. `sexton diff {name}` shows what is different since.\n{text}")
+    format!(
+        "# From the library of sexton {version}: {name}. `sexton diff {name}` shows what is different since.\n{text}"
+    )
 }
 
 /// Never over a file that is there, unless that is what is wanted.
 fn write_new(path: &Path, text: &str, force: bool) -> Result<(), Trouble> {
     let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            Trouble::Words(format!("cannot write '{}': it is there already; --force writes over it", path.display()))
-        }
+        io::ErrorKind::AlreadyExists => Trouble::Words(format!(
+            "cannot write '{}': it is there already; --force writes over it",
+            path.display()
+        )),
         _ => Trouble::Words(format!("cannot write '{}': {error}", path.display())),
     };
     if let Some(directory) = path.parent() {
@@ -150,7 +153,11 @@ fn write_new(path: &Path, text: &str, force: bool) -> Result<(), Trouble> {
     }
     let mut options = OpenOptions::new();
     options.write(true);
-    if force { options.create(true).truncate(true) } else { options.create_new(true) };
+    if force {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
     let mut file = options.open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)
 }
