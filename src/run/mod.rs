@@ -35,6 +35,8 @@ pub mod judge;
 mod judging;
 pub mod launch;
 pub mod load;
+#[cfg(test)]
+mod load_library_tests;
 pub mod logging;
 pub mod machine;
 pub mod notify;

@@ -7,12 +7,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::UnitFile;
 use super::diagnostic::{Diagnostic, Level};
 use super::kind::Kind;
 use super::schema::{Key, key};
 use super::set::{Content, Slot, Start};
 use super::unit::Relation;
+use super::{Input, UnitFile};
 use crate::model::UnitName;
 
 /// What its paths begin with.
@@ -71,10 +71,14 @@ impl Wished<'_> {
     }
 }
 
-/// A unit of the library, as if it were a file.
-pub(super) fn file(name: &str) -> UnitFile {
-    let path = Rc::from(Path::new(&format!("{PLACE}{name}.toml")));
-    UnitFile { stem: name.to_owned(), path, at_boot: false }
+/// Adds these units of the library, as if they were files.
+pub(super) fn extend(input: &mut Input, named: BTreeSet<&'static str>) {
+    input.library.retain(|name| !named.contains(name));
+    for name in named {
+        let path = Rc::from(Path::new(&format!("{PLACE}{name}.toml")));
+        input.units.push(UnitFile { stem: name.to_owned(), path, at_boot: false });
+    }
+    input.units.sort_by(|a, b| a.stem.cmp(&b.stem));
 }
 
 /// That a unit has no file is said, for whoever thinks that it has.

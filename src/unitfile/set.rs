@@ -80,12 +80,7 @@ pub fn load(input: &Input, files: &mut dyn Files) -> Loaded {
         if named.is_empty() {
             return loaded;
         }
-        let input = input.to_mut();
-        input.library.retain(|name| !named.contains(name));
-        for name in named {
-            input.units.push(library::file(name));
-        }
-        input.units.sort_by(|a, b| a.stem.cmp(&b.stem));
+        library::extend(input.to_mut(), named);
     }
 }
 
