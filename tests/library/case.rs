@@ -52,7 +52,6 @@ pub enum Reload {
     /// The new word is in force, in the same process.
     TakesWord,
     /// It succeeds, but the changed file is only read at a start.
-    #[allow(dead_code, reason = "there are such daemons, and a case of one may be the first")]
     Partly,
     /// The unit has no `[reload]`, so it is refused.
     HasNone,

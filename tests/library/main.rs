@@ -21,16 +21,23 @@ mod harness;
 
 mod case;
 mod databases;
+mod directories;
 mod init;
 mod login;
+mod mail;
 mod messages;
 mod monitoring;
 mod names;
+mod networks;
 mod page;
 mod poolers;
 mod proxies;
+mod resolvers;
+mod runtimes;
 mod stores;
 mod story;
+mod tunnels;
+mod watchers;
 mod web;
 
 use case::Case;
@@ -49,28 +56,46 @@ macro_rules! cases {
 
 cases! {
     apache2 => web::APACHE2,
+    bird => networks::BIRD,
     caddy => web::CADDY,
+    chrony => networks::CHRONY,
+    containerd => runtimes::CONTAINERD,
+    cron => watchers::CRON,
+    dnsmasq => resolvers::DNSMASQ,
+    dockerd => runtimes::DOCKERD,
+    dovecot => mail::DOVECOT,
     epmd => messages::EPMD,
     etcd => stores::ETCD,
+    fail2ban => watchers::FAIL2BAN,
+    freeradius => directories::FREERADIUS,
     haproxy => web::HAPROXY,
+    keepalived => networks::KEEPALIVED,
+    knot => resolvers::KNOT,
     lighttpd => web::LIGHTTPD,
     mariadb => databases::MARIADB,
     mariadb_at => databases::MARIADB_AT,
     memcached => stores::MEMCACHED,
+    monit => watchers::MONIT,
     mosquitto => messages::MOSQUITTO,
     named => names::NAMED,
     nats_server => messages::NATS,
     nginx => web::NGINX,
+    nsd => resolvers::NSD,
     openssh_server => login::OPENSSH,
+    openvpn => tunnels::OPENVPN,
     pgbouncer => poolers::PGBOUNCER,
     php_fpm => web::PHP_FPM,
+    postfix => mail::POSTFIX,
     postgresql => databases::POSTGRESQL,
     prometheus => monitoring::PROMETHEUS,
     prometheus_alertmanager => monitoring::ALERTMANAGER,
     prometheus_node_exporter => monitoring::NODE_EXPORTER,
     rabbitmq => messages::RABBITMQ,
     redis => stores::REDIS,
+    rsyslog => watchers::RSYSLOG,
+    slapd => directories::SLAPD,
     squid => proxies::SQUID,
+    tor => tunnels::TOR,
     unbound => names::UNBOUND,
     varnish => proxies::VARNISH,
 }
