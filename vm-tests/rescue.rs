@@ -40,7 +40,7 @@ fn a_boot_that_fails_ends_the_machine_where_that_is_the_answer() {
     let mut vm = Plan::new(Kernel::Uml).unit("fatal", FATAL).settings(settings).boot();
     assert_eq!(vm.end(), End::PowerOff);
     assert!(vm.console().contains("fatal"), "it says what failed");
-    let settings = "[boot]\non-failure = \"reboot\"\ntries = 1\n";
+    let settings = "[boot]\non-failure = \"reboot\"\ntries = 2\n";
     let mut vm = plain().root(Root::Ext4).unit("fatal", FATAL).settings(settings).boot();
     assert_eq!(vm.end(), End::Reboot);
     // The tries are used up, and it is for a person to go on.

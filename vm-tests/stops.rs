@@ -118,7 +118,7 @@ fn a_process_that_no_signal_ends_and_a_disk_that_cannot_be_unmounted_do_not_keep
     let image = data.ext4(&plan.scratch, "data", 16);
     let plan =
         plan.modules(&["virtio_pci", "virtio_blk"]).with(|tree| tree.directory("data", 0o755)).disk(&image);
-    let stuck = "fsfreeze -f /data; touch /run/frozen; exec dd if=/dev/zero of=/data/d/x bs=1k count=1";
+    let stuck = "fsfreeze --freeze /data; touch /run/frozen; exec dd if=/dev/zero of=/data/d/x bs=1k count=1";
     let mut vm = plan
         .shell(
             "stuck",

@@ -37,6 +37,8 @@ macro_rules! units {
 
 units![
     "base",
+    "boot-done",
+    "boot-failed",
     "clock",
     "console",
     "devices",
