@@ -276,11 +276,13 @@ Example:
     /// Forget the failures of units and their count of restarts
     Reset(Units),
     /// Stop everything and switch the machine off (in a container: end it)
-    Poweroff,
+    Poweroff(EndArgs),
     /// Stop everything and start the machine again (in a container: end it)
-    Reboot,
+    Reboot(RebootArgs),
     /// Stop everything and halt the machine (in a container: end it)
-    Halt,
+    Halt(EndArgs),
+    /// Stop everything and go over to the kernel that `kexec -l` loaded
+    Kexec(EndArgs),
 }
 
 /// `sexton up`.
@@ -321,12 +323,34 @@ pub struct OptionalUnits {
     pub units: Vec<String>,
 }
 
+/// `sexton poweroff`, `halt`, `kexec`.
+#[derive(Debug, Args)]
+pub struct EndArgs {
+    /// Kill units instead of stopping them; twice: ask nobody, only write what is in memory to the disks
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    pub force: u8,
+}
+
+/// `sexton reboot`.
+#[derive(Debug, Args)]
+pub struct RebootArgs {
+    /// What the others take too.
+    #[command(flatten)]
+    pub end: EndArgs,
+    /// Into the setup of an EFI firmware
+    #[arg(long)]
+    pub firmware: bool,
+}
+
 /// Any number of patterns.
 #[derive(Debug, Args)]
 pub struct Patterns {
     /// Only units whose name matches one of these
     #[arg(value_name = "PATTERN")]
     pub patterns: Vec<String>,
+    /// The units that sexton brings along for a machine, and the files that take their place
+    #[arg(long, conflicts_with = "patterns")]
+    pub builtin: bool,
 }
 
 /// Exactly one unit.

@@ -7,11 +7,13 @@
 //! ```
 
 pub mod args;
+mod builtin;
 pub mod check;
 pub mod chore;
 mod commands;
 pub mod container;
 mod demo;
+mod ending;
 pub mod exit;
 mod help;
 mod library;
@@ -76,6 +78,17 @@ fn do_locally(global: &Global, command: &Local) -> Exit {
 
 fn ask(global: &Global, question: &Ask) -> Exit {
     on_screen(global, |screen| {
+        let end = match question {
+            Ask::Poweroff(args) => Some((ShutdownKind::PowerOff, args, false)),
+            Ask::Halt(args) => Some((ShutdownKind::Halt, args, false)),
+            Ask::Kexec(args) => Some((ShutdownKind::Kexec, args, false)),
+            Ask::Reboot(args) => Some((ShutdownKind::Reboot, &args.end, args.firmware)),
+            Ask::List(args) if args.builtin => return builtin::list(screen),
+            _ => None,
+        };
+        if let Some((how, args, into_firmware)) = end {
+            return ending::end(global, screen, how, args, into_firmware);
+        }
         let mut talk = Talk::connect(global, screen)?;
         match question {
             Ask::Status(args) => talk.status(&args.units),
@@ -117,9 +130,8 @@ fn ask(global: &Global, question: &Ask) -> Exit {
                 talk.change(&Method::Signal { units: units.names(), signal: *signal })
             }
             Ask::Reset(units) => talk.change(&Method::Reset { units: units.names() }),
-            Ask::Poweroff => talk.shutdown(ShutdownKind::PowerOff),
-            Ask::Reboot => talk.shutdown(ShutdownKind::Reboot),
-            Ask::Halt => talk.shutdown(ShutdownKind::Halt),
+            // Done above: these have more to do than to ask.
+            Ask::Poweroff(_) | Ask::Reboot(_) | Ask::Halt(_) | Ask::Kexec(_) => Ok(Exit::Usage),
         }
     })
 }

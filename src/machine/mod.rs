@@ -12,6 +12,7 @@ pub mod chores;
 pub mod console;
 pub mod early;
 pub mod ending;
+pub mod firmware;
 pub mod fstab;
 pub mod modules;
 pub mod mount_table;

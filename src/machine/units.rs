@@ -9,7 +9,7 @@ pub const SOURCE: &str = "builtin:";
 pub const BASE: &str = "base";
 
 /// What starts at boot.
-pub const START: &[&str] = &["base", "boot-done", "boot-failed", "console", "power-button"];
+pub const START: &[&str] = &["base", "console", "power-button"];
 
 /// The shell for when the boot fails.
 pub const RESCUE: &str = "rescue";

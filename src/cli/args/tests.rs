@@ -50,16 +50,16 @@ fn what_means_nothing_to_an_init_is_not_passed_over() {
 
 #[test]
 fn called_by_the_name_of_a_command_it_is_that_command() {
-    assert!(matches!(parse_words("/sbin/poweroff"), Errand::Ask(_, Ask::Poweroff)));
-    assert!(matches!(parse_words("reboot --timeout 5s"), Errand::Ask(_, Ask::Reboot)));
-    assert!(matches!(parse_words("./halt"), Errand::Ask(_, Ask::Halt)));
+    assert!(matches!(parse_words("/sbin/poweroff"), Errand::Ask(_, Ask::Poweroff(_))));
+    assert!(matches!(parse_words("reboot --timeout 5s"), Errand::Ask(_, Ask::Reboot(_))));
+    assert!(matches!(parse_words("./halt"), Errand::Ask(_, Ask::Halt(_))));
     assert!(matches!(errand(Vec::new()), Errand::Say { exit: Exit::Usage, .. }));
 }
 
 #[test]
 fn global_options_stand_before_or_after_the_command() {
     for line in ["sexton --json --timeout 2s list x", "sexton list x --timeout 2s --json"] {
-        let Errand::Ask(global, Ask::List(Patterns { patterns })) = parse_words(line) else {
+        let Errand::Ask(global, Ask::List(Patterns { patterns, builtin: false })) = parse_words(line) else {
             panic!("{line}")
         };
         assert!(global.json && patterns == ["x"]);
