@@ -82,6 +82,11 @@ fn one(
     };
     match after.chars().next() {
         Some('%') => out.push('%'),
+        // What nothing follows can mean nothing else, and `150%` is what people write.
+        None => {
+            out.push('%');
+            return Ok(0);
+        }
         Some('n') => out.push_str(names.name),
         Some('p') => out.push_str(names.prefix),
         Some('i') => {
@@ -183,6 +188,13 @@ mod tests {
     }
 
     #[test]
+    fn a_percent_sign_that_nothing_follows_is_one() {
+        for (text, shown) in [("150%", "150%"), ("150%%", "150%"), ("%", "%"), ("%p%", "redis%")] {
+            assert_eq!(expand(text, &names(&[]), Dollar::Plain).unwrap(), shown, "{text}");
+        }
+    }
+
+    #[test]
     fn what_stands_for_nothing_is_an_error_with_its_place() {
         let known = ["port".to_owned(), "memory".to_owned()];
         let say = |text: &str| {
@@ -194,7 +206,7 @@ mod tests {
         assert_eq!((say("a %{prt}").0, say("a %{prt}").1), (2, 6));
         assert_eq!(&say("%{memory}").2, "the instance 'redis@a' has no parameter 'memory'");
         assert_eq!(&say("%{port").2, "this %{ has no closing }");
-        assert_eq!(&say("50%").2, "a single percent sign");
+        assert_eq!(&say("50% of it").2, "a single percent sign");
         assert_eq!(&say("50%ü").2, "a single percent sign");
         let plain = Names { name: "web", prefix: "web", ..Names::default() };
         assert_eq!(expand("%i", &plain, Dollar::Plain).unwrap_err().message, "'%i' stands for nothing here");

@@ -303,7 +303,7 @@ fn an_unknown_key_comes_with_the_word_that_was_meant_or_its_home() {
         errors("[service]\nexec = [\"x\"]\nmanual = true"),
         ["3:1: unknown key 'manual' ('manual' belongs at the top of the file, before the first [table])"]
     );
-    for table in ["health", "security", "listen"] {
+    for table in ["health", "schedule", "listen"] {
         assert_eq!(errors(&format!("[{table}]\n")), [format!("1:2: unknown key '{table}'")]);
     }
     assert_eq!(
