@@ -390,8 +390,12 @@ pub static SETTINGS: &[Key] = &[
     ),
 ];
 
-static SHUTDOWN: &[Key] =
-    &[key("timeout", Kind::Duration, "`\"90s\"`", "from the order to the end, whatever the units do")];
+static SHUTDOWN: &[Key] = &[key(
+    "timeout",
+    Kind::Duration,
+    "`\"90s\"`",
+    "from the order to the end, whatever the units do; the variable `SEXTON_SHUTDOWN_TIMEOUT` has the last word",
+)];
 
 static CONTROL: &[Key] = &[
     key("group", Kind::Account, "none", "members of this group may change things, as root may"),
