@@ -46,6 +46,13 @@ pub struct Case {
     pub init_setup: &'static [&'static str],
 }
 
+/// A line of `setup`: what `scripts/test` has only unpacked lies over /usr.
+pub const UNPACKED: &str = concat!(
+    "mount -t overlay -o lowerdir=",
+    env!("CARGO_MANIFEST_DIR"),
+    "/target/unpacked/usr:/usr unpacked /usr"
+);
+
 /// What becomes of a reload.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Reload {

@@ -20,6 +20,23 @@ pub const RSYSLOG: Case = Case {
     ..Case::NONE
 };
 
+pub const SYSLOG_NG: Case = Case {
+    file: "syslog-ng",
+    unit: "syslog-ng",
+    needs: &[("dpkg", "dpkg"), ("logger", "bsdutils")],
+    // Debian has room for one system log: this one was only unpacked.
+    setup: &[crate::case::UNPACKED],
+    config: Some((
+        "/etc/syslog-ng/syslog-ng.conf",
+        "@version: 3.38\nsource s { unix-dgram(\"/run/word.sock\"); };\n\
+         destination d { file(\"/var/log/word.log\" template(\"@WORD@ $MSG\\n\")); };\nlog { source(s); destination(d); };\n",
+    )),
+    ask: "id=id$$; logger -u /run/word.sock $id; timeout 20 tail -s 0.1 -n +1 -F /var/log/word.log 2>&1 | grep -m1 $id",
+    reload: Reload::TakesWord,
+    broken: &[("@version: 3.38\nno such;\n", "syntax error")],
+    ..Case::NONE
+};
+
 pub const CRON: Case = Case {
     file: "cron",
     unit: "cron",
