@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Nothing here waits, and nothing grows with what services write. How the pipes of a unit are made stands in
-//! `client/pipes.rs`, and those of its filter in `client/filter.rs`.
+//! `client/pipes.rs`, those of its filter in `client/filter.rs`, and what becomes of old ones in `client/earlier.rs`.
 
+mod earlier;
 mod filter;
 mod pipes;
 
@@ -111,6 +112,8 @@ pub struct LogPipes {
     usual: Usual,
     width: u8,
     pipes: Vec<Option<pipes::Pipe>>,
+    /// Those that units had before, oldest first.
+    earlier: Vec<earlier::Earlier>,
     waiting: Vec<Slot>,
     watches: BTreeMap<Slot, Watch>,
     next_serial: u32,
@@ -150,6 +153,7 @@ impl LogPipes {
             usual,
             width: u8::try_from(width).unwrap_or(u8::MAX),
             pipes: names.iter().map(|_| None).collect(),
+            earlier: Vec::new(),
             waiting: Vec::new(),
             watches: BTreeMap::new(),
             next_serial: 0,
@@ -293,6 +297,7 @@ impl LogPipes {
                 }
                 Answer::Stuck(slot) => out.push(LogEvent::Stuck(slot)),
                 Answer::Flows(slot) => out.push(LogEvent::Flows(slot)),
+                Answer::ReadOut { serial, stream } => self.read_out(serial, stream),
             }
         }
         if ready.hung_up {
@@ -343,6 +348,7 @@ impl LogPipes {
         });
         let _fits = self.link.send(&begin.encode(), &[], now); // It is empty.
         self.waiting.clear();
+        self.earlier.iter_mut().for_each(|one| one.handover = pipes::Handover::Waiting);
         for (index, pipe) in self.pipes.iter_mut().enumerate() {
             if let Some(pipe) = pipe {
                 pipe.handover = pipes::Handover::Waiting;
@@ -375,6 +381,8 @@ impl LogPipes {
     /// The logger ended and was reaped. What it had not read is still in the pipes.
     pub fn logger_died(&mut self, poller: &Poller, now: Moment) {
         self.link.died(poller, now);
+        let pipes = self.pipes.iter_mut().flatten();
+        pipes.for_each(|pipe| pipe.handover = pipes::Handover::Waiting);
         if std::mem::take(&mut self.retires) {
             self.link.forget_delay();
         }
@@ -417,7 +425,7 @@ impl LogPipes {
     }
 
     fn has_pipes(&self) -> bool {
-        self.pipes.iter().any(Option::is_some)
+        self.pipes.iter().any(Option::is_some) || !self.earlier.is_empty()
     }
 
     fn pipe(&self, slot: Slot) -> Option<&pipes::Pipe> {

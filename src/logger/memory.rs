@@ -15,7 +15,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use super::Slot;
-use super::protocol::Stream;
+use super::protocol::Spot;
 use super::tails::{HEADER_SIZE, Header, MARKS, RING_SIZE, SLOT_SIZE};
 use crate::sys::shared::Shared;
 
@@ -59,8 +59,7 @@ impl Mark {
 /// The beginning of a line, left by a logger for the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Left {
-    pub(super) slot: Slot,
-    pub(super) stream: Stream,
+    pub(super) spot: Spot,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -102,15 +101,15 @@ impl Memory {
     }
 
     /// Notes how far a pipe is.
-    pub(super) fn mark(&self, slot: Slot, stream: Stream, mark: Mark) {
+    pub(super) fn mark(&self, spot: Spot, mark: Mark) {
         if let Some(shared) = &self.shared {
-            shared.store(place(slot, stream), &[mark.byte()]);
+            shared.store(place(spot), &[mark.byte()]);
         }
     }
 
     /// How far the logger before this one was.
-    pub(super) fn mark_of(&self, slot: Slot, stream: Stream) -> Mark {
-        let byte = self.shared.as_ref().map_or([0], |shared| shared.load::<1>(place(slot, stream)));
+    pub(super) fn mark_of(&self, spot: Spot) -> Mark {
+        let byte = self.shared.as_ref().map_or([0], |shared| shared.load::<1>(place(spot)));
         match byte {
             [1] => Mark::Reading,
             [2] => Mark::WholeLines,
@@ -125,8 +124,8 @@ impl Memory {
         let mut bytes = Vec::new();
         for left in estate {
             let Ok(len) = u32::try_from(left.bytes.len()) else { continue };
-            bytes.extend(left.slot.0.to_le_bytes());
-            bytes.push(left.stream.number());
+            bytes.extend(left.spot.slot.0.to_le_bytes());
+            bytes.push(left.spot.number());
             bytes.extend(len.to_le_bytes());
             bytes.extend(&left.bytes);
         }
@@ -151,17 +150,17 @@ impl Memory {
     }
 }
 
-fn place(slot: Slot, stream: Stream) -> usize {
-    slot.0 as usize * SLOT_SIZE + MARKS + usize::from(stream.number())
+fn place(spot: Spot) -> usize {
+    spot.slot.0 as usize * SLOT_SIZE + MARKS + usize::from(spot.number())
 }
 
 fn parse(mut bytes: &[u8]) -> Vec<Left> {
     let mut estate = Vec::new();
-    while let Some((&[a, b, c, d, stream, e, f, g, h], rest)) = bytes.split_first_chunk() {
+    while let Some((&[a, b, c, d, number, e, f, g, h], rest)) = bytes.split_first_chunk() {
         let len = u32::from_le_bytes([e, f, g, h]) as usize;
         let Some((line, rest)) = rest.split_at_checked(len) else { break };
-        let Some(stream) = Stream::from_number(stream) else { break };
-        estate.push(Left { slot: Slot(u32::from_le_bytes([a, b, c, d])), stream, bytes: line.to_vec() });
+        let Some(spot) = Spot::of(Slot(u32::from_le_bytes([a, b, c, d])), number) else { break };
+        estate.push(Left { spot, bytes: line.to_vec() });
         bytes = rest;
     }
     estate
@@ -170,8 +169,13 @@ fn parse(mut bytes: &[u8]) -> Vec<Left> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logger::protocol::{Lane, Stream};
     use crate::logger::random::Random;
     use crate::logger::tails::Tails;
+
+    fn spot(slot: u32, lane: u8, stream: Stream) -> Spot {
+        Spot { slot: Slot(slot), lane: Lane(lane), stream }
+    }
 
     fn memory(tails: &Tails) -> Memory {
         Memory::new(tails.file().try_clone().unwrap())
@@ -181,15 +185,18 @@ mod tests {
     fn a_mark_and_a_tail_outlive_whoever_made_them() {
         let tails = Tails::create(2).unwrap();
         let first = memory(&tails);
-        first.mark(Slot(1), Stream::Error, Mark::InALine);
+        first.mark(spot(1, 3, Stream::Error), Mark::InALine);
+        first.mark(spot(1, 2, Stream::Error), Mark::WholeLines);
         first.append(Slot(1), b"half");
         drop(first);
         let second = memory(&tails);
-        assert_eq!(second.mark_of(Slot(1), Stream::Error), Mark::InALine);
-        assert_eq!(second.mark_of(Slot(1), Stream::Output), Mark::Clean);
+        assert_eq!(second.mark_of(spot(1, 3, Stream::Error)), Mark::InALine);
+        assert_eq!(second.mark_of(spot(1, 3, Stream::Output)), Mark::Clean);
         assert_eq!(tails.lines(Slot(1)), ["half"]);
-        tails.clear_marks(Slot(1)).unwrap();
-        assert_eq!(second.mark_of(Slot(1), Stream::Error), Mark::Clean);
+        tails.clear_marks(Slot(1), Lane(3)).unwrap();
+        assert_eq!(second.mark_of(spot(1, 3, Stream::Error)), Mark::Clean);
+        assert_eq!(second.mark_of(spot(1, 2, Stream::Error)), Mark::WholeLines);
+        assert_eq!(tails.lines(Slot(1)), ["half"]);
     }
 
     #[test]
@@ -207,8 +214,8 @@ mod tests {
     fn an_estate_is_taken_once_and_whole() {
         let tails = Tails::create(3).unwrap();
         let estate = vec![
-            Left { slot: Slot(0), stream: Stream::Output, bytes: b"half a li".to_vec() },
-            Left { slot: Slot(2), stream: Stream::Error, bytes: vec![0xff; 10_000] },
+            Left { spot: spot(0, 0, Stream::Output), bytes: b"half a li".to_vec() },
+            Left { spot: spot(2, 1, Stream::Error), bytes: vec![0xff; 10_000] },
         ];
         assert!(memory(&tails).leave(&estate));
         assert_eq!(memory(&tails).inherit(), estate);

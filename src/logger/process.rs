@@ -190,12 +190,13 @@ impl<'a> Logger<'a> {
         if let Some(outlet) = self.outlets.get_mut(source.outlet) {
             outlet.users = outlet.users.saturating_sub(1);
         }
+        self.answer(Answer::ReadOut { serial: source.serial, stream: source.spot.stream });
     }
 
     /// Does something with each pipe of these units, which are in order.
     fn each_of(&mut self, slots: &[Slot], act: fn(&mut Self, usize)) {
         for place in 0..self.sources.len() {
-            let slot = self.sources.get(place).and_then(Option::as_ref).map(|source| source.slot);
+            let slot = self.sources.get(place).and_then(Option::as_ref).map(|source| source.slot());
             if slot.is_some_and(|slot| slots.binary_search(&slot).is_ok()) {
                 act(self, place);
             }
@@ -261,12 +262,12 @@ impl<'a> Logger<'a> {
         let Progress::Read(count) = progress else { return progress };
         let bytes = source.sound(self.buffer.get(..count).unwrap_or_default());
         if let Some(memory) = self.memory.as_ref().filter(|_| !source.is_filtered) {
-            memory.append(source.slot, bytes);
+            memory.append(source.slot(), bytes);
         }
         let Some(outlet) = self.outlets.get_mut(source.outlet) else { return progress };
         let now = clock::now();
         let time = self.stamps.at(clock::wall_usec());
-        let chunk = Chunk { bytes, stream: source.stream, pid: source.pid, time, now };
+        let chunk = Chunk { bytes, stream: source.spot.stream, pid: source.pid, time, now };
         let matched = match &mut source.feed {
             Some(feed) if feed.is_through() => {
                 let (head, whole) = source.lines.split(chunk.bytes);
@@ -292,14 +293,14 @@ impl<'a> Logger<'a> {
             return;
         }
         if let Some(memory) = self.memory.as_ref().filter(|_| !source.is_filtered) {
-            memory.append(source.slot, b"\n");
+            memory.append(source.slot(), b"\n");
         }
         if source.feed.as_ref().is_some_and(Feed::is_through) {
             return self.end_line_to_filter(place);
         }
         let Some(outlet) = self.outlets.get_mut(source.outlet) else { return };
         let (time, now) = (self.stamps.at(clock::wall_usec()), clock::now());
-        let chunk = Chunk { bytes: b"", stream: source.stream, pid: source.pid, time, now };
+        let chunk = Chunk { bytes: b"", stream: source.spot.stream, pid: source.pid, time, now };
         let matched = outlet.end(chunk, &mut source.lines, &mut self.desk, source.pattern.as_ref());
         source.settle(self.memory.as_ref());
         self.tend_feed(place);
@@ -309,7 +310,7 @@ impl<'a> Logger<'a> {
     fn tell_match(&mut self, place: usize, matched: bool) {
         if let (true, Some(Some(source))) = (matched, self.sources.get_mut(place)) {
             source.pattern = None;
-            let answer = Answer::Matched { slot: source.slot, serial: source.serial };
+            let answer = Answer::Matched { slot: source.slot(), serial: source.serial };
             self.answer(answer);
         }
     }

@@ -3,7 +3,7 @@
 //! ```text
 //!   PID 1 ── Begin, Attach (+ one descriptor an entry), Runs, Unwatch, Ended, Flush, Say, Retire, Finish ──▶ logger
 //!           FilterEnded, Bypass (+ one descriptor), Filter
-//!         ◀───────────────────── Matched, Flushed, Stuck, Flows ──────────────────────────────
+//!         ◀───────────────────── Matched, Flushed, Stuck, Flows, ReadOut ─────────────────────
 //! ```
 //!
 //! A message is a tag and its fields, little-endian; texts carry their length. Both sides are the same
@@ -37,6 +37,9 @@ pub(super) enum Stream {
 }
 
 impl Stream {
+    /// How many there are.
+    pub(super) const COUNT: u8 = 4;
+
     /// As lines name it.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -61,13 +64,43 @@ impl Stream {
     }
 }
 
+/// Which of the pipes that a unit has at once: the earlier ones are read for as long as somebody writes to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lane(pub(super) u8);
+
+impl Lane {
+    /// How many there can be.
+    pub(super) const COUNT: u8 = 4;
+}
+
+/// Where a pipe stands in what the loggers leave to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) slot: Slot,
+    pub(super) lane: Lane,
+    pub(super) stream: Stream,
+}
+
+impl Spot {
+    /// Lane and stream as one number.
+    pub(super) fn number(self) -> u8 {
+        (self.lane.0 % Lane::COUNT) * Stream::COUNT + self.stream.number()
+    }
+
+    /// Back from it.
+    pub(super) fn of(slot: Slot, number: u8) -> Option<Spot> {
+        let (lane, stream) = (number / Stream::COUNT, Stream::from_number(number % Stream::COUNT)?);
+        (lane < Lane::COUNT).then_some(Spot { slot, lane: Lane(lane), stream })
+    }
+}
+
 /// One pipe that is handed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attachment<'a> {
-    pub(super) slot: Slot,
-    /// Comes back in [`Answer::Matched`], so that a line of an earlier pipe is not taken for one of this.
+    pub(super) spot: Spot,
+    /// Which of all pipes it is, the same for those of a unit that were made together. It comes back in answers, so that
+    /// a line of an earlier pipe is not taken for one of this.
     pub(super) serial: u32,
-    pub(super) stream: Stream,
     /// The process that writes, where lines name it.
     pub(super) pid: Option<Pid>,
     pub(super) route: Route,
@@ -130,6 +163,8 @@ pub(super) enum Answer {
     Stuck(Slot),
     /// It takes lines again.
     Flows(Slot),
+    /// Nobody writes to this pipe any more, and all that was in it has been read.
+    ReadOut { serial: u32, stream: Stream },
 }
 
 /// A message of attachments in the making: entries are added until one does not fit.
@@ -158,9 +193,9 @@ impl Batch {
     }
 
     fn push(&mut self, entry: &Attachment<'_>) {
-        self.bytes.extend(entry.slot.0.to_le_bytes());
+        self.bytes.extend(entry.spot.slot.0.to_le_bytes());
         self.bytes.extend(entry.serial.to_le_bytes());
-        self.bytes.push(entry.stream.number());
+        self.bytes.push(entry.spot.number());
         self.bytes.extend(entry.pid.map_or(0, Pid::get).to_le_bytes());
         entry.route.encode(&mut self.bytes);
         push_text(&mut self.bytes, entry.name);
@@ -193,6 +228,7 @@ const MATCHED: u8 = 1;
 const FLUSHED: u8 = 2;
 const STUCK: u8 = 3;
 const FLOWS: u8 = 4;
+const READ_OUT: u8 = 5;
 
 impl Order<'_> {
     /// The message, whole. Attachments that do not fit are left out: [`Batch`] makes those that do.
@@ -285,6 +321,11 @@ impl Answer {
             Answer::Flushed(slot) => with_slot(FLUSHED, slot),
             Answer::Stuck(slot) => with_slot(STUCK, slot),
             Answer::Flows(slot) => with_slot(FLOWS, slot),
+            Answer::ReadOut { serial, stream } => {
+                let mut bytes = vec![READ_OUT, stream.number()];
+                bytes.extend(serial.to_le_bytes());
+                bytes
+            }
         }
     }
 
@@ -295,6 +336,10 @@ impl Answer {
             FLUSHED => Answer::Flushed(Slot(fields.number()?)),
             STUCK => Answer::Stuck(Slot(fields.number()?)),
             FLOWS => Answer::Flows(Slot(fields.number()?)),
+            READ_OUT => {
+                let stream = Stream::from_number(fields.byte()?)?;
+                Answer::ReadOut { serial: fields.number()?, stream }
+            }
             _ => return None,
         };
         fields.0.is_empty().then_some(answer)
@@ -341,10 +386,10 @@ impl<'a> Fields<'a> {
     }
 
     fn attachment(&mut self) -> Option<Attachment<'a>> {
+        let (slot, serial) = (Slot(self.number()?), self.number()?);
         Some(Attachment {
-            slot: Slot(self.number()?),
-            serial: self.number()?,
-            stream: Stream::from_number(self.byte()?)?,
+            spot: Spot::of(slot, self.byte()?)?,
+            serial,
             pid: Pid::new(self.number()?.cast_signed()),
             route: self.route()?,
             name: self.text()?,
@@ -366,9 +411,8 @@ mod tests {
 
     fn entry<'a>(slot: u32, name: &'a str, pattern: &'a str) -> Attachment<'a> {
         Attachment {
-            slot: Slot(slot),
+            spot: Spot { slot: Slot(slot), lane: Lane(3), stream: Stream::Error },
             serial: 9,
-            stream: Stream::Error,
             pid: Pid::new(5),
             route: route(),
             name,
@@ -399,6 +443,7 @@ mod tests {
             Answer::Flushed(Slot(5)),
             Answer::Stuck(Slot(6)),
             Answer::Flows(Slot(7)),
+            Answer::ReadOut { serial: 8, stream: Stream::Unfiltered },
         ] {
             assert_eq!(Answer::decode(&answer.encode()), Some(answer));
         }

@@ -16,7 +16,7 @@ use super::Slot;
 use super::feed::Feed;
 use super::lines::Lines;
 use super::memory::{Left, Mark, Memory};
-use super::protocol::{Attachment, Stream};
+use super::protocol::{Attachment, Spot};
 use crate::model::{Moment, Pid};
 
 /// What a read brought.
@@ -30,8 +30,7 @@ pub(super) enum Progress {
 /// One pipe.
 pub(super) struct Source {
     file: File,
-    pub(super) slot: Slot,
-    pub(super) stream: Stream,
+    pub(super) spot: Spot,
     pub(super) serial: u32,
     /// The process that writes, where lines name it.
     pub(super) pid: Option<Pid>,
@@ -51,7 +50,7 @@ pub(super) struct Source {
     passing: Option<usize>,
     /// Lines that lost their beginning and were passed over, and are not yet counted.
     pub(super) beheaded: u64,
-    /// Is this the pipe whose marks are kept? The newest of a unit's is.
+    /// Is this the pipe whose marks are kept? The newest of its lane is.
     is_marked: bool,
     mark: Mark,
 }
@@ -64,8 +63,7 @@ impl Source {
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok(Source {
             file,
-            slot: entry.slot,
-            stream: entry.stream,
+            spot: entry.spot,
             serial: entry.serial,
             pid: entry.pid,
             pattern: if entry.pattern.is_empty() { None } else { Regex::new(entry.pattern).ok() },
@@ -102,13 +100,18 @@ impl Source {
     pub(super) fn left(&self) -> Option<Left> {
         let waiting = self.feed.as_ref().map(Feed::waiting).unwrap_or_default();
         let bytes = [waiting, self.lines.kept()].concat();
-        let left = Left { slot: self.slot, stream: self.stream, bytes };
+        let left = Left { spot: self.spot, bytes };
         (self.is_marked && !left.bytes.is_empty()).then_some(left)
     }
 
-    /// A newer pipe of the unit is there.
+    /// A newer pipe of the unit is there, and has its place.
     pub(super) fn is_superseded(&mut self) {
         self.is_marked = false;
+    }
+
+    /// The unit that writes.
+    pub(super) fn slot(&self) -> Slot {
+        self.spot.slot
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -151,7 +154,7 @@ impl Source {
 
     fn note(&self, mark: Mark, memory: Option<&Memory>) {
         if let (true, Some(memory)) = (self.is_marked, memory) {
-            memory.mark(self.slot, self.stream, mark);
+            memory.mark(self.spot, mark);
         }
     }
 
@@ -169,16 +172,18 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logger::protocol::{Lane, Stream};
     use crate::logger::route::{Purpose, Route};
     use crate::logger::tails::Tails;
     use crate::model::log::Log;
     use std::io::Write;
 
+    const SPOT: Spot = Spot { slot: Slot(0), lane: Lane(2), stream: Stream::Output };
+
     fn source(read: OwnedFd) -> Source {
         let route = Route::of(&Log::default(), Purpose::Log);
-        let (slot, stream) = (Slot(0), Stream::Output);
         Source::new(
-            &Attachment { slot, serial: 0, stream, pid: None, route, name: "web", pattern: "" },
+            &Attachment { spot: SPOT, serial: 0, pid: None, route, name: "web", pattern: "" },
             read,
             0,
         )
@@ -189,7 +194,7 @@ mod tests {
     fn the_mark_says_at_each_moment_what_a_kill_would_leave() {
         let tails = Tails::create(1).unwrap();
         let memory = Memory::new(tails.file().try_clone().unwrap());
-        let mark = || memory.mark_of(Slot(0), Stream::Output);
+        let mark = || memory.mark_of(SPOT);
         let (read, mut write) = io::pipe().unwrap();
         let mut source = source(read.into());
         let mut buffer = [0; 100];

@@ -1,27 +1,28 @@
 //! The last output of every unit, in memory that PID 1 and the logger share: a memfd of fixed slots.
 //!
 //! ```text
-//!   slot n at n × 2048:  ┌ claimed u64 ┬ written u64 ┬ marks 8 ┬── ring of 2024 bytes ──┐
-//!                        └─────────────┴─────────────┴─────────┴────────────────────────┘
-//!   the logger:  claimed += n │ bytes at (written mod 2024) │ written += n        (`memory.rs`)
-//!   PID 1:       header and ring │ header again: bytes before (claimed − 2024) may have been overwritten
+//!   slot n at n × 2048:  ┌ claimed u64 ┬ written u64 ┬ marks 16 ┬── ring of 2016 bytes ──┐
+//!                        └─────────────┴─────────────┴──────────┴─────────────────────────┘
+//!   the logger:  claimed += n │ bytes at (written mod 2016) │ written += n        (`memory.rs`)
+//!   PID 1:       header and ring │ header again: bytes before (claimed − 2016) may have been overwritten
 //! ```
 //!
 //! Both count bytes since the beginning, so a position is never taken for an older one. There is one
 //! writer; a reader never waits for it. When the logger dies the tails stay, and the next one goes on. The marks are the
-//! logger's own: how far each pipe of the unit has been taken care of.
+//! logger's own: how far each pipe of the unit has been taken care of, a byte for each stream of each lane.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::Slot;
+use super::protocol::{Lane, Stream};
 
 /// Bytes of a slot, header included: two slots a page, and ten lines of 200 bytes.
 pub(super) const SLOT_SIZE: usize = 2048;
 /// Where the marks begin.
 pub(super) const MARKS: usize = 16;
-pub(super) const HEADER_SIZE: usize = 24;
+pub(super) const HEADER_SIZE: usize = MARKS + (Lane::COUNT * Stream::COUNT) as usize;
 pub(super) const RING_SIZE: usize = SLOT_SIZE - HEADER_SIZE;
 /// The most lines that a tail shows.
 const MAX_LINES: usize = 10;
@@ -58,15 +59,15 @@ impl Tails {
         &self.file
     }
 
-    /// A pipe of the unit was replaced by a new one, of which nothing has been read.
-    pub(super) fn clear_marks(&self, slot: Slot) -> io::Result<()> {
-        let start = u64::from(slot.0) * SLOT_SIZE as u64;
-        self.file.write_all_at(&[0; HEADER_SIZE - MARKS], start + MARKS as u64)
+    /// The unit has a new pipe in this lane, of which nothing has been read.
+    pub(super) fn clear_marks(&self, slot: Slot, lane: Lane) -> io::Result<()> {
+        let first = MARKS as u64 + u64::from(lane.0) * u64::from(Stream::COUNT);
+        self.file.write_all_at(&[0; Stream::COUNT as usize], u64::from(slot.0) * SLOT_SIZE as u64 + first)
     }
 
-    /// Forgets what a unit wrote.
+    /// Forgets what a unit wrote; what it still writes by earlier pipes keeps its marks.
     pub(super) fn clear(&self, slot: Slot) -> io::Result<()> {
-        self.file.write_all_at(&[0; HEADER_SIZE], u64::from(slot.0) * SLOT_SIZE as u64)
+        self.file.write_all_at(&[0; MARKS], u64::from(slot.0) * SLOT_SIZE as u64)
     }
 
     /// The last lines of a unit's output, oldest first; empty where nothing was written or can be read.

@@ -21,6 +21,8 @@ mod health;
 mod hostile;
 mod library;
 mod log_bounds;
+mod log_settings;
+mod log_takeover;
 mod logs;
 mod manifests;
 mod overlap;

@@ -20,6 +20,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use regex_lite::Regex;
 
 use crate::logger::render::Surface;
+use crate::model::spawn::errno_words;
 use crate::model::time;
 use crate::run::logging::log_directory;
 use crate::sys::poll::{Interest, Poller, Token};
@@ -142,7 +143,11 @@ fn find(directory: &Path, wanted: &[String], readers: &mut BTreeMap<String, Read
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => {
-            return Err(Trouble::Words(format!("cannot read '{}': {error}", directory.display())));
+            let (place, is_barred) = (directory.display(), error.kind() == io::ErrorKind::PermissionDenied);
+            let cause = error.raw_os_error().map_or_else(|| error.to_string(), errno_words);
+            let who = "; log files are for sexton's user and for the group that [log] group names";
+            let who = if is_barred { who } else { "" };
+            return Err(Trouble::Words(format!("cannot read '{place}': {cause}{who}")));
         }
     };
     for entry in entries.flatten() {

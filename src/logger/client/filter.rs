@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::LogPipes;
 use super::pipes::{Handover, Pipe};
 use crate::logger::Slot;
-use crate::logger::protocol::Order;
+use crate::logger::protocol::{Order, Stream};
 use crate::model::Moment;
 
 /// What leads to a filter.
@@ -48,6 +48,11 @@ impl Through {
         let ((read, write), (taken, fed)) = (io::pipe()?, io::pipe()?);
         let (unfiltered, feed) = ((read.into(), write.into()), (taken.into(), fed.into()));
         Ok(Through { unfiltered, feed, serial, gap: Gap::None, end: End::NotYet })
+    }
+
+    /// What is left of it when the unit writes to it no more: the logger goes on reading the one and writing the other.
+    pub(super) fn into_ends(self) -> Vec<(Stream, OwnedFd)> {
+        vec![(Stream::Feed, self.feed.1), (Stream::Unfiltered, self.unfiltered.0)]
     }
 
     /// Another logger has to be told what this one was.
@@ -107,6 +112,7 @@ impl LogPipes {
         if self.n_filters == 0 {
             return;
         }
+        let mut closed = Vec::new();
         for (index, place) in self.pipes.iter_mut().enumerate() {
             let Some(pipe) = place.as_mut().filter(|pipe| pipe.handover == Handover::Done) else { continue };
             let Some(through) = &mut pipe.through else { continue };
@@ -114,15 +120,16 @@ impl LogPipes {
             if through.gap == Gap::Wished {
                 let fds = [through.feed.0.as_fd()];
                 if !self.link.send(&Order::Bypass(slot).encode(), &fds, now) {
-                    return;
+                    break;
                 }
                 through.gap = Gap::Told;
             }
             if through.end == End::Wished {
-                pipe.through = None;
-                self.n_filters = self.n_filters.saturating_sub(1);
+                closed.extend(pipe.through.take().map(|through| (slot, *through)));
             }
         }
+        self.n_filters = self.n_filters.saturating_sub(closed.len());
+        closed.into_iter().for_each(|(slot, through)| self.keep_earlier_through(slot, through));
     }
 
     fn through_mut(&mut self, slot: Slot) -> Option<&mut Through> {

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A unit whose readiness is a line of its output, or whose lines name their process, gets new pipes with each start, so
-//! that a line of the run before is never taken for one of this. One whose `[log]` has changed gets them too: what is in the old goes the old way.
+//! that a line of the run before is never taken for one of this. One whose `[log]` has changed gets them too. What becomes of the old
+//! ones stands in `earlier.rs`.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,7 +18,7 @@ use std::rc::Rc;
 use super::filter::Through;
 use super::{LogPipes, Outputs, Usual, Watch};
 use crate::logger::Slot;
-use crate::logger::protocol::{Attachment, Batch, Stream};
+use crate::logger::protocol::{Attachment, Batch, Lane, Spot, Stream};
 use crate::logger::route::{Purpose, Route};
 use crate::model::log::{Log, LogFormat, LogTarget};
 use crate::model::unit::Readiness as Ready;
@@ -29,10 +30,14 @@ pub(super) struct Pipe {
     read: OwnedFd,
     write: OwnedFd,
     error: Option<Box<(OwnedFd, OwnedFd)>>,
+    pub(super) serial: u32,
+    pub(super) lane: Lane,
     pub(super) through: Option<Box<Through>>,
     pub(super) log: Rc<Log>,
     purpose: Purpose,
     generation: u32,
+    /// Has it been a main process's?
+    had_main: bool,
     pub(super) writer: Writer,
     pub(super) handover: Handover,
 }
@@ -48,7 +53,7 @@ pub(super) enum Writer {
 }
 
 impl Writer {
-    fn pid(self) -> Option<Pid> {
+    pub(super) fn pid(self) -> Option<Pid> {
         match self {
             Writer::One(pid) => Some(pid),
             Writer::Unnamed | Writer::Several => None,
@@ -64,7 +69,7 @@ pub(super) enum Handover {
 }
 
 impl Pipe {
-    fn new(log: &Rc<Log>, purpose: Purpose, usual: &Usual, serial: u32) -> io::Result<Pipe> {
+    fn new(log: &Rc<Log>, purpose: Purpose, usual: &Usual, (serial, lane): (u32, Lane)) -> io::Result<Pipe> {
         let (read, write) = io::pipe()?;
         let apart = purpose == Purpose::Log && log.settled(&usual.log).keeps_streams_apart();
         let error = apart.then(io::pipe).transpose()?;
@@ -73,10 +78,13 @@ impl Pipe {
             read: read.into(),
             write: write.into(),
             error: error.map(|(read, write)| Box::new((read.into(), write.into()))),
+            serial,
+            lane,
             through: through.map(Box::new),
             log: Rc::clone(log),
             purpose,
             generation: usual.generation,
+            had_main: false,
             writer: Writer::Unnamed,
             handover: Handover::Waiting,
         })
@@ -112,11 +120,10 @@ impl Pipe {
         usual: &Usual,
     ) -> Attachment<'a> {
         Attachment {
-            slot,
-            serial: watch.map_or(0, |watch| watch.serial),
-            stream: Stream::Output,
+            spot: Spot { slot, lane: self.lane, stream: Stream::Output },
+            serial: self.serial,
             pid: self.writer.pid(),
-            route: Route::of(&self.log.settled(&usual.log), self.purpose),
+            route: self.route(usual),
             name: name.as_str(),
             pattern: watch.map_or("", |watch| &watch.pattern),
         }
@@ -129,7 +136,7 @@ impl Pipe {
         fds: &mut Vec<BorrowedFd<'a>>,
         entry: &Attachment<'_>,
     ) -> bool {
-        let of = |stream| Attachment { stream, ..entry.clone() };
+        let of = |stream| Attachment { spot: Spot { stream, ..entry.spot }, ..entry.clone() };
         let mut entries = Vec::with_capacity(4);
         if self.through.is_some() {
             entries.extend([of(Stream::Feed), of(Stream::Unfiltered)]);
@@ -147,9 +154,22 @@ impl Pipe {
         fits
     }
 
+    /// The way of its lines.
+    pub(super) fn route(&self, usual: &Usual) -> Route {
+        Route::of(&self.log.settled(&usual.log), self.purpose)
+    }
+
     /// The form of its lines.
     pub(super) fn format(&self, usual: &Usual) -> LogFormat {
-        Route::of(&self.log.settled(&usual.log), self.purpose).format
+        self.route(usual).format
+    }
+
+    /// What is left to be read when the unit writes to it no more, in the order of [`Pipe::add_to`].
+    pub(super) fn into_read_ends(self) -> Vec<(Stream, OwnedFd)> {
+        let mut ends = self.through.map(|through| through.into_ends()).unwrap_or_default();
+        ends.push((Stream::Output, self.read));
+        ends.extend(self.error.map(|error| (Stream::Error, error.0)));
+        ends
     }
 }
 
@@ -177,13 +197,14 @@ impl LogPipes {
         }
     }
 
-    /// The unit is no more: its pipe is closed, and the logger's end with it once that is read out.
+    /// The unit is no more: its pipe is kept until it is read out.
     pub fn forget(&mut self, slot: Slot) {
         self.unwatch(slot);
         self.waiting.retain(|waiting| *waiting != slot);
         self.ended.retain(|ended| *ended != slot);
         if let Some(Some(pipe)) = self.pipes.get_mut(slot.0 as usize).map(Option::take) {
             self.n_filters = self.n_filters.saturating_sub(usize::from(pipe.through.is_some()));
+            self.keep_earlier(slot, pipe);
         }
         let _ = self.tails.as_ref().map(|tails| tails.clear(slot)); // What cannot be cleared was a line of another.
     }
@@ -231,33 +252,40 @@ impl LogPipes {
         let index = slot.0 as usize;
         let is_kept = match self.pipes.get(index).ok_or_else(missing)? {
             None => false,
-            // A pipe that nobody reads yet is kept: replacing it would lose what is in it.
-            Some(pipe) if pipe.handover == Handover::Waiting => !pipe.is_closed(),
+            // One that nobody reads yet is kept: while there is no logger, restarts take no more and more of them.
+            Some(pipe) if pipe.handover == Handover::Waiting => {
+                !pipe.is_closed() && (pattern.is_none() || !pipe.had_main)
+            }
             Some(pipe) if pipe.generation != self.usual.generation || pipe.is_closed() => false,
             Some(pipe) if is_main && pipe.writer != Writer::Unnamed && pipe.through.is_none() => false,
             Some(pipe) => pattern.is_none() && (Rc::ptr_eq(&pipe.log, log) || pipe.log == *log),
         };
         if !is_kept {
             self.next_serial = self.next_serial.wrapping_add(1);
-            let pipe = Pipe::new(log, purpose, &self.usual, self.next_serial)?;
+            let lane = self.free_lane(slot);
+            let pipe = Pipe::new(log, purpose, &self.usual, (self.next_serial, lane))?;
             self.n_filters += usize::from(pipe.through.is_some());
-            let place = self.pipes.get_mut(index).ok_or_else(missing)?;
-            if let Some(old) = place.replace(pipe) {
+            // What cannot be cleared costs the first line of it, after a kill.
+            let _ = self.tails.as_ref().map(|tails| tails.clear_marks(slot, lane));
+            if let Some(old) = self.pipes.get_mut(index).ok_or_else(missing)?.replace(pipe) {
                 self.n_filters = self.n_filters.saturating_sub(usize::from(old.through.is_some()));
-                // Of the new pipe nothing has been read; what cannot be cleared costs its first line, after a kill.
-                let _ = self.tails.as_ref().map(|tails| tails.clear_marks(slot));
+                self.keep_earlier(slot, old);
             }
             self.waiting.push(slot);
         }
+        let pipe = self.pipes.get_mut(index).and_then(Option::as_mut).ok_or_else(missing)?;
+        pipe.had_main |= is_main;
         if let Some(pattern) = pattern {
-            self.next_serial = self.next_serial.wrapping_add(1);
-            self.watches.insert(slot, Watch { serial: self.next_serial, pattern });
+            self.watches.insert(slot, Watch { serial: pipe.serial, pattern });
         }
-        self.pipes.get(index).and_then(Option::as_ref).map(Pipe::outputs).ok_or_else(missing)
+        Ok(pipe.outputs())
     }
 
     /// Sends the read ends that wait, as many in a message as it takes.
     pub(super) fn hand_over(&mut self, now: Moment) {
+        if !self.hand_over_earlier(now) {
+            return;
+        }
         while !self.waiting.is_empty() {
             let mut batch = Batch::new();
             let mut fds = Vec::new();

@@ -38,7 +38,7 @@ impl Logger<'_> {
             return self.let_past(place, &waiting);
         }
         if source.lines.is_between() && feed.turn_back() {
-            let slot = source.slot;
+            let slot = source.slot();
             self.answer(Answer::Flows(slot));
             return self.tend_feed(place);
         }
@@ -87,7 +87,7 @@ impl Logger<'_> {
             let waiting = feed.go_past(Past::Stuck);
             self.let_past(place, &waiting);
             if let Some(source) = self.sources.get(place).and_then(Option::as_ref) {
-                let slot = source.slot;
+                let slot = source.slot();
                 self.answer(Answer::Stuck(slot));
             }
         }
@@ -114,7 +114,7 @@ impl Logger<'_> {
     pub(super) fn end_filtered(&mut self, slot: Slot) {
         for place in 0..self.sources.len() {
             let source = self.sources.get(place).and_then(Option::as_ref);
-            if source.is_some_and(|source| source.slot == slot && source.is_filtered) {
+            if source.is_some_and(|source| source.slot() == slot && source.is_filtered) {
                 self.drain(place);
             }
         }
@@ -151,7 +151,7 @@ impl Logger<'_> {
     /// The newest pipe that leads to the filter of this unit.
     fn feed_of(&self, slot: Slot) -> Option<usize> {
         self.sources.iter().rposition(|source| {
-            source.as_ref().is_some_and(|source| source.slot == slot && source.feed.is_some())
+            source.as_ref().is_some_and(|source| source.slot() == slot && source.feed.is_some())
         })
     }
 }

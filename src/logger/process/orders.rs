@@ -41,11 +41,11 @@ impl Logger<'_> {
                 entries.iter().zip(fds).for_each(|(entry, fd)| self.attach(entry, fd));
             }
             Some(Order::Runs(slot, pid)) => {
-                let own = self.sources.iter_mut().flatten().filter(|source| source.slot == slot);
+                let own = self.sources.iter_mut().flatten().filter(|source| source.slot() == slot);
                 own.for_each(|source| source.pid = Some(pid));
             }
             Some(Order::Unwatch(slot)) => {
-                let own = self.sources.iter_mut().flatten().filter(|source| source.slot == slot);
+                let own = self.sources.iter_mut().flatten().filter(|source| source.slot() == slot);
                 own.for_each(|source| source.pattern = None);
             }
             Some(Order::Ended(mut slots)) => {
@@ -77,15 +77,17 @@ impl Logger<'_> {
     /// Takes a pipe over. An earlier pipe of the unit is read on until nobody writes to it any more; that a line of
     /// it says nothing about this run shows in its serial.
     fn attach(&mut self, entry: &Attachment<'_>, fd: OwnedFd) {
-        if entry.stream == Stream::Feed {
+        if entry.spot.stream == Stream::Feed {
             self.coming_feed = Feed::new(fd).ok();
             return;
         }
-        let outlet = self.outlet_of(entry.slot, entry.name, entry.route);
+        let outlet = self.outlet_of(entry.spot.slot, entry.name, entry.route);
         let Ok(mut source) = Source::new(entry, fd, outlet) else { return };
-        match entry.stream {
+        match entry.spot.stream {
             Stream::Unfiltered => source.feed = self.coming_feed.take(),
-            Stream::Output | Stream::Error | Stream::Feed => source.is_filtered = self.has_filter(entry.slot),
+            Stream::Output | Stream::Error | Stream::Feed => {
+                source.is_filtered = self.has_filter(entry.spot.slot)
+            }
         }
         self.succeed(entry, &mut source);
         self.n_feeds += usize::from(source.feed.is_some());
@@ -110,7 +112,7 @@ impl Logger<'_> {
     /// Is there a pipe that leads to a filter of this unit?
     fn has_filter(&self, slot: Slot) -> bool {
         self.n_feeds > 0
-            && self.sources.iter().flatten().any(|source| source.slot == slot && source.feed.is_some())
+            && self.sources.iter().flatten().any(|source| source.slot() == slot && source.feed.is_some())
     }
 
     /// A filter is somebody else than the unit, and goes on within its line.
@@ -124,20 +126,20 @@ impl Logger<'_> {
     /// Finds out where in a line the pipe stands: at the start of one, unless a logger before this one read from it.
     fn succeed(&mut self, entry: &Attachment<'_>, source: &mut Source) {
         let Some(memory) = &mut self.memory else { return };
-        memory.make_room(entry.slot);
+        memory.make_room(entry.spot.slot);
         let mut is_known = false;
         for older in self.sources.iter_mut().flatten() {
-            if (older.slot, older.stream) == (entry.slot, entry.stream) {
+            if older.spot == entry.spot {
                 older.is_superseded();
                 is_known = true;
             }
         }
         if is_known {
-            return memory.mark(entry.slot, entry.stream, Mark::Clean);
+            return memory.mark(entry.spot, Mark::Clean);
         }
-        let at = |left: &Left| (left.slot, left.stream) == (entry.slot, entry.stream);
+        let at = |left: &Left| left.spot == entry.spot;
         let left = self.estate.iter().position(at).map(|index| self.estate.swap_remove(index));
-        let mark = memory.mark_of(entry.slot, entry.stream);
+        let mark = memory.mark_of(entry.spot);
         source.follow(mark, left, entry.route.max_line, clock::now());
     }
 
