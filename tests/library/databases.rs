@@ -21,6 +21,7 @@ pub const MARIADB: Case = Case {
         holds: "kept",
     }),
     init: "mariadb",
+    init_setup: &["mariadb-install-db --user=mysql --auth-root-authentication-method=socket"],
     ..Case::NONE
 };
 

@@ -20,5 +20,6 @@ pub const OPENSSH: Case = Case {
         holds: "the same",
     }),
     init: "ssh",
+    init_setup: &["ssh-keygen -A"],
     ..Case::NONE
 };

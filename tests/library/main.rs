@@ -54,6 +54,32 @@ macro_rules! cases {
     };
 }
 
+/// The services whose init scripts are run with a broken file.
+macro_rules! init_scripts {
+    ($($name:ident => $case:path,)*) => {
+        mod under_its_init_script {
+            use super::*;
+            $(#[test] fn $name() { init::compare(&$case); })*
+        }
+    };
+}
+
+init_scripts! {
+    apache2 => web::APACHE2,
+    haproxy => web::HAPROXY,
+    lighttpd => web::LIGHTTPD,
+    mariadb => databases::MARIADB,
+    mosquitto => messages::MOSQUITTO,
+    named => names::NAMED,
+    nginx => web::NGINX,
+    openssh_server => login::OPENSSH,
+    php_fpm => web::PHP_FPM,
+    prometheus => monitoring::PROMETHEUS,
+    squid => proxies::SQUID,
+    unbound => names::UNBOUND,
+    varnish => proxies::VARNISH,
+}
+
 cases! {
     apache2 => web::APACHE2,
     bird => networks::BIRD,

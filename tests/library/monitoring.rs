@@ -13,6 +13,7 @@ pub const PROMETHEUS: Case = Case {
     broken: &[("no_such_key: 1\n", "field no_such_key not found")],
     user: "prometheus",
     init: "prometheus",
+    init_setup: &["chown prometheus: /var/lib/prometheus"],
     ..Case::NONE
 };
 
@@ -29,7 +30,6 @@ pub const ALERTMANAGER: Case = Case {
     reload: Reload::TakesWord,
     broken: &[("no_such_key: 1\n", "field no_such_key not found")],
     user: "prometheus",
-    init: "prometheus-alertmanager",
     ..Case::NONE
 };
 

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use toml::{Table, Value};
 
@@ -15,6 +16,12 @@ use crate::case::{Case, Reload, all_units, part, tables, word, words};
 /// Between these two lines the page is made.
 const BEGIN: &str = "<!-- made by scripts/library: what the cases show -->";
 const END: &str = "<!-- end of what the cases show -->";
+
+/// And between these the comparison with init scripts.
+const SCRIPTS: &str = "<!-- made by scripts/library: what init scripts do -->";
+const END_OF_SCRIPTS: &str = "<!-- end of what init scripts do -->";
+const HEAD: &str = "| Service | Script, good file | Script, broken file | sexton, good file | sexton, broken file |\n\
+                    | --- | --- | --- | --- | --- |\n";
 
 /// The page.
 pub fn path() -> PathBuf {
@@ -38,6 +45,23 @@ pub fn hold(begin: &str, end: &str, text: &str) {
     } else {
         assert_eq!(page, wanted, "docs/library.md is not current: run scripts/library");
     }
+}
+
+/// The same for one row of the comparison, by the name in its first cell.
+#[track_caller]
+pub fn hold_row(name: &str, row: &str) {
+    static PAGE: Mutex<()> = Mutex::new(());
+    let _alone = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let page = fs::read_to_string(path()).unwrap_or_else(|e| panic!("docs/library.md: {e}"));
+    let (_, made) = page.split_once(SCRIPTS).unwrap_or_else(|| panic!("docs/library.md lacks {SCRIPTS}"));
+    let (made, _) = made.split_once(END_OF_SCRIPTS).unwrap_or((made, ""));
+    let begins = format!("| {name} |");
+    let mut rows: Vec<&str> = made.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    rows.retain(|known| !known.starts_with(&begins));
+    rows.push(row);
+    rows.sort_unstable();
+    let table = format!("{HEAD}{}\n", rows.join("\n"));
+    hold(SCRIPTS, END_OF_SCRIPTS, &table);
 }
 
 fn case_of(file: &str) -> Option<&'static Case> {

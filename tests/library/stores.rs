@@ -27,7 +27,7 @@ pub const REDIS: Case = Case {
         holds: "kept",
     }),
     twin: Some(Twin { unit: "redis@6381", ask: "redis-cli -p 6381 CONFIG GET port", answer: "6381" }),
-    init: "redis-server",
+
     ..Case::NONE
 };
 
@@ -44,7 +44,6 @@ pub const MEMCACHED: Case = Case {
         ask: "exec 3<>/dev/tcp/127.0.0.1/11212; printf 'version\\r\\nquit\\r\\n' >&3; cat <&3",
         answer: "VERSION",
     }),
-    init: "memcached",
     ..Case::NONE
 };
 

@@ -29,6 +29,7 @@ pub const APACHE2: Case = Case {
     reload: Reload::TakesWord,
     broken: &[("Lisssten 80\n", "Invalid command 'Lisssten'")],
     init: "apache2",
+    init_setup: &["mkdir -p /run/lock"],
     ..Case::NONE
 };
 
