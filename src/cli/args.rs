@@ -115,7 +115,7 @@ Examples:
   sexton logs -f 'redis@*'        the last lines of all instances, and what comes
   sexton logs --since 10m --grep 'error|panic'")]
     Logs(LogsArgs),
-    /// List the units that sexton carries with it, for real daemons, or those that hold all of some words
+    /// List the units that sexton carries with it for real daemons, or search them
     #[command(after_help = "\
 Examples:
   sexton library                  all of them

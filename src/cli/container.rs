@@ -10,7 +10,7 @@
 use std::ffi::OsString;
 
 /// The commands of sexton, as the parser knows them; building that costs more than a container's start.
-const COMMANDS: [&str; 32] = [
+const COMMANDS: [&str; 33] = [
     "add",
     "chart",
     "check",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 32] = [
     "health",
     "help",
     "init",
+    "kexec",
     "library",
     "list",
     "logs",
