@@ -2,7 +2,50 @@
 
 use std::fmt;
 
-use caps::Capability;
+/// Their names as `capabilities(7)` has them, each at its number.
+const NAMES: [&str; 41] = [
+    "chown",
+    "dac_override",
+    "dac_read_search",
+    "fowner",
+    "fsetid",
+    "kill",
+    "setgid",
+    "setuid",
+    "setpcap",
+    "linux_immutable",
+    "net_bind_service",
+    "net_broadcast",
+    "net_admin",
+    "net_raw",
+    "ipc_lock",
+    "ipc_owner",
+    "sys_module",
+    "sys_rawio",
+    "sys_chroot",
+    "sys_ptrace",
+    "sys_pacct",
+    "sys_admin",
+    "sys_boot",
+    "sys_nice",
+    "sys_resource",
+    "sys_time",
+    "sys_tty_config",
+    "mknod",
+    "lease",
+    "audit_write",
+    "audit_control",
+    "setfcap",
+    "mac_override",
+    "mac_admin",
+    "syslog",
+    "wake_alarm",
+    "block_suspend",
+    "audit_read",
+    "perfmon",
+    "bpf",
+    "checkpoint_restore",
+];
 
 /// A set of capabilities.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -50,27 +93,21 @@ impl Capabilities {
 
     /// The set with one more, by its name as `capabilities(7)` has it, in whatever case, with or without `CAP_`.
     pub fn with(self, name: &str) -> Option<Capabilities> {
-        let upper = name.to_ascii_uppercase();
-        let whole = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
-        whole.parse::<Capability>().ok().map(|capability| Capabilities(self.0 | capability.bitmask()))
+        let lower = name.to_ascii_lowercase();
+        let short = lower.strip_prefix("cap_").unwrap_or(&lower);
+        let number = NAMES.iter().position(|known| *known == short)?;
+        Some(Capabilities(self.0 | 1 << number))
     }
 
     /// The name of capability n: `net_admin`.
     pub fn name(number: u8) -> String {
-        let known = caps::all().into_iter().find(|capability| capability.index() == number);
-        known.map_or_else(|| number.to_string(), short)
+        NAMES.get(usize::from(number)).map_or_else(|| number.to_string(), |name| (*name).to_owned())
     }
 
     /// All names.
     pub fn names() -> Vec<String> {
-        let mut all: Vec<Capability> = caps::all().into_iter().collect();
-        all.sort_by_key(Capability::index);
-        all.into_iter().map(short).collect()
+        NAMES.map(str::to_owned).to_vec()
     }
-}
-
-fn short(capability: Capability) -> String {
-    capability.to_string().trim_start_matches("CAP_").to_ascii_lowercase()
 }
 
 impl fmt::Debug for Capabilities {

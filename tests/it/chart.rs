@@ -28,5 +28,6 @@ fn the_boot_is_drawn_with_what_it_waited_for_and_stays_as_it_was() {
 
     // A restart later is no part of the boot.
     machine.sexton(&["restart", "web"]).expect(0);
-    assert_eq!(machine.sexton(&["chart", "--json"]).expect(0).out, json);
+    let bars = |json: &str| json.split_once("\"bars\":").map(|(_, bars)| bars.to_owned());
+    assert_eq!(bars(&machine.sexton(&["chart", "--json"]).expect(0).out), bars(&json));
 }

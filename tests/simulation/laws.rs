@@ -328,12 +328,10 @@ impl Laws {
                 if let Progress::Phase(TransactionPhase::Stopping | TransactionPhase::Starting) = progress {
                     self.latest = Some(*id);
                 }
-                if let (Progress::Phase(TransactionPhase::Starting), Some(by)) =
-                    (progress, self.files.news.by)
-                    && by == *id
+                if matches!(progress, Progress::Phase(TransactionPhase::Starting))
+                    && self.files.news.by == Some(*id)
                 {
-                    let last = std::mem::take(&mut self.files.news.last);
-                    self.exchange(&last);
+                    self.exchange_last();
                 }
                 self.progressed(*id, progress, engine)?;
             }
@@ -367,6 +365,12 @@ impl Laws {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What the last sync brought takes the places of what it replaced.
+    fn exchange_last(&mut self) {
+        let last = std::mem::take(&mut self.files.news.last);
+        self.exchange(&last);
     }
 
     pub(crate) fn check_phases(&self, engine: &Engine) -> Verdict {

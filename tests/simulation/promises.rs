@@ -380,11 +380,8 @@ impl Laws {
                 };
                 let mut still = units.iter().filter(|unit| self.is_still(asked, **unit));
                 still.try_for_each(|unit| {
-                    let since = if asked.replaced.contains(&unit.index()) {
-                        self.gates.asked_at(id)
-                    } else {
-                        touched
-                    };
+                    let is_replaced = asked.replaced.contains(&unit.index());
+                    let since = if is_replaced { self.gates.asked_at(id) } else { touched };
                     self.is_anew(id, unit.index(), since)
                 })?;
                 let mut scope = asked.scope.iter().filter(|(unit, _)| self.specs[*unit].is_some());
