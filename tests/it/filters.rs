@@ -83,7 +83,8 @@ fn a_filter_that_is_killed_under_load_costs_what_it_had_read_and_the_unit_nothin
     let (seq, cat) = (needs("seq", "coreutils"), needs("cat", "coreutils"));
     let machine = through(
         &format!("[\"{cat}\"]"),
-        &format!("exec {seq} 100000000000"),
+        // Not as fast as it goes: no line may be rotated away.
+        &format!("n=0; while :; do {seq} $$((n+1)) $$((n+10000)); n=$$((n+10000)); sleep 0.01; done"),
         "max-size = \"1MiB\"\nkeep = 1000\n",
     );
     let size = || fs::metadata(machine.path("log/x/current")).map(|data| data.len()).unwrap_or(0);
