@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -261,4 +262,57 @@ fn the_first_lines_after_a_restart_never_name_another_process_than_wrote_them() 
         n_named += usize::from(pid.is_some());
     }
     assert!(n_named > 0 && text.lines().count() >= 200, "{n_named}");
+}
+
+#[test]
+fn since_shows_what_is_younger_and_passes_over_the_rest() {
+    let machine = Plan::new().file("units/sexton.toml", SETTINGS).up();
+    let stamp = |age: u64| {
+        let at = SystemTime::now() - Duration::from_secs(age);
+        humantime::format_rfc3339_micros(at).to_string()
+    };
+    let lines = [(7200, "two hours"), (1200, "twenty minutes"), (300, "five minutes"), (1, "now")];
+    let text: String =
+        lines.iter().map(|(age, words)| format!("{} stdout F {words}\n", stamp(*age))).collect();
+    fs::create_dir_all(machine.path("log/x")).expect("a directory");
+    fs::write(machine.path("log/x/current"), text).expect("a file");
+    let shown = |words: &[&str]| {
+        let all = machine.sexton(&[&["logs", "x"], words].concat()).expect(0).all();
+        lines.iter().filter(|(_, words)| all.contains(words)).map(|(age, _)| *age).collect::<Vec<u64>>()
+    };
+    assert_eq!(shown(&[]), [7200, 1200, 300, 1]);
+    assert_eq!(shown(&["--since", "30m"]), [1200, 300, 1]);
+    assert_eq!(shown(&["--since", "10m"]), [300, 1]);
+    assert_eq!(shown(&["--since", "10m", "-n", "1"]), [1]);
+    let bad = machine.sexton(&["logs", "x", "--since", "yesterday"]);
+    assert!(!bad.ok() && bad.all().contains("yesterday"), "{}", bad.all());
+}
+
+#[test]
+fn a_start_and_a_restart_that_fail_and_why_and_status_show_the_last_words_wherever_they_went() {
+    for to in ["file", "console", "null"] {
+        let script = "test -e @DIR@/fine || { echo the till is locked; exit 3; }; rm @DIR@/fine; echo up; exec sleep 1000";
+        let machine = Plan::new()
+            .file("units/sexton.toml", SETTINGS)
+            .unit(
+                "x",
+                &format!(
+                    "manual = true\n[service]\nexec = [\"/bin/sh\", \"-c\", \"{script}\"]\n[ready]\nlog = \"up\"\n\
+                     [restart]\non = \"never\"\n[log]\nto = \"{to}\"\n"
+                ),
+            )
+            .up();
+        let fails = |words: [&str; 2]| {
+            let failed = machine.sexton(&words);
+            assert!(!failed.ok() && failed.all().contains("the till is locked"), "{to}: {}", failed.all());
+            for words in [["why", "x"], ["status", "x"]] {
+                let said = machine.sexton(&words).all();
+                assert!(said.contains("the till is locked"), "{to}, {words:?}: {said}");
+            }
+        };
+        fails(["start", "x"]);
+        machine.write("fine", "");
+        machine.sexton(&["start", "x"]).expect(0);
+        fails(["restart", "x"]);
+    }
 }
