@@ -40,7 +40,14 @@ pub(super) fn command() -> clap::Command {
          sexton start web                start web, and what it needs before it\n  \
          sexton restart web              test its configuration, then restart it\n  \
          sexton why web                  why is web as it is?\n  \
-         sexton -- COMMAND               run one command as tini does (docs/wrapper.md)\n\n\
+         sexton -- COMMAND               run one command as tini does\n\n\
+         Of `sexton [OPTION]… -- COMMAND`:\n  \
+         --grace DURATION    those that the command leaves behind have so long to end [default: 5s]\n  \
+         --drain DURATION    hold the first SIGTERM back for so long [default: 0]\n  \
+         --remap FROM=TO     end with TO where the command ended with FROM\n  \
+         --rewrite FROM:TO   pass the signal FROM on as TO; HUP:0 passes HUP on to nobody\n  \
+         --env-file FILE     more variables, as KEY=value lines\n  \
+         --group, --verbose  signals go to the whole process group; say each step\n\n\
          {statuses}\n`sexton COMMAND --help` says more of a command.\n"
     ))
 }

@@ -46,9 +46,9 @@ pub(super) const SEXTON: &[u8] = concat!("sexton ", env!("CARGO_PKG_VERSION")).a
 /// The lines of a `--help` for the options that all three have.
 pub(super) const BEYOND: &[u8] =
     b"  --grace DURATION: After the child, ask whom it left behind to end, and kill who has not by then.\n\
-  --drain DURATION: Hold the first SIGTERM back for so long; another one or SIGINT ends that.\n\
-  --remap FROM=TO: Exit with TO where the child did with FROM (can be repeated).\n\
-  --env-file FILE: More variables for the child, as KEY=value lines (can be repeated).\n";
+    \x20 --drain DURATION: Hold the first SIGTERM back for so long; another one or SIGINT ends that.\n\
+    \x20 --remap FROM=TO: Exit with TO where the child did with FROM (can be repeated).\n\
+    \x20 --env-file FILE: More variables for the child, as KEY=value lines (can be repeated).\n";
 
 /// Puts the value of an option where it belongs.
 type Take = fn(&mut Settings, &'static [u8]) -> Result<(), &'static [u8]>;

@@ -4,11 +4,15 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// Loads one hostile text within a time that only something quadratic would need, and answers what is said.
+/// Loads one hostile text within a time that only something quadratic would need, and answers what is said. A machine
+/// that itself stands still for a while does so once and not three times.
 fn survive(text: &str) -> Vec<String> {
-    let began = Instant::now();
-    let loaded = load(&[("web.toml", text), ("ok.toml", "")]);
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let timed = || {
+        let began = Instant::now();
+        (load(&[("web.toml", text), ("ok.toml", "")]), began.elapsed())
+    };
+    let in_time = |(_, took): &(_, Duration)| *took < Duration::from_secs(20);
+    let (loaded, _) = (0..3).map(|_| timed()).find(in_time).expect("it is through before 20 s");
     assert_eq!(loaded.entries.len(), 2);
     assert!(matches!(&loaded.entries[0], Entry::Unit(_)), "the others carry on");
     said(&loaded)
