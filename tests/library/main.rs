@@ -19,6 +19,7 @@
 )]
 mod harness;
 
+mod applications;
 mod case;
 mod databases;
 mod directories;
@@ -82,6 +83,7 @@ init_scripts! {
 
 cases! {
     apache2 => web::APACHE2,
+    app => applications::APP_AT,
     bird => networks::BIRD,
     caddy => web::CADDY,
     chrony => networks::CHRONY,
@@ -95,6 +97,7 @@ cases! {
     exim4 => mail::EXIM,
     fail2ban => watchers::FAIL2BAN,
     freeradius => directories::FREERADIUS,
+    gunicorn => applications::GUNICORN,
     haproxy => web::HAPROXY,
     keepalived => networks::KEEPALIVED,
     knot => resolvers::KNOT,
@@ -107,6 +110,7 @@ cases! {
     named => names::NAMED,
     nats_server => messages::NATS,
     nginx => web::NGINX,
+    node => applications::NODE,
     nsd => resolvers::NSD,
     openssh_server => login::OPENSSH,
     openvpn => tunnels::OPENVPN,
@@ -117,6 +121,7 @@ cases! {
     prometheus => monitoring::PROMETHEUS,
     prometheus_alertmanager => monitoring::ALERTMANAGER,
     prometheus_node_exporter => monitoring::NODE_EXPORTER,
+    puma => applications::PUMA,
     rabbitmq => messages::RABBITMQ,
     redis => stores::REDIS,
     rsyslog => watchers::RSYSLOG,
@@ -125,5 +130,6 @@ cases! {
     syslog_ng => watchers::SYSLOG_NG,
     tor => tunnels::TOR,
     unbound => names::UNBOUND,
+    uvicorn => applications::UVICORN,
     varnish => proxies::VARNISH,
 }

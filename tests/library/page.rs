@@ -74,7 +74,8 @@ fn row(file: &str, unit: &Table, case: &Case) -> [String; 9] {
     let library = part(unit, "library");
     let tested = part(unit, "configtest").contains_key("exec");
     let refusals = match (tested, case.broken.len()) {
-        (false, _) => "has no test".to_owned(),
+        (false, 0) => "has no test".to_owned(),
+        (false, number) => format!("{number} of {number}, by its overlap"),
         (true, 1) => "1 of 1".to_owned(),
         (true, number) => format!("{number} of {number}"),
     };
