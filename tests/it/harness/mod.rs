@@ -40,7 +40,7 @@ pub fn ticker() -> PathBuf {
     )
 }
 
-fn built(variable: &str, name: &str, command: &str) -> PathBuf {
+pub fn built(variable: &str, name: &str, command: &str) -> PathBuf {
     let usual =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("target/x86_64-unknown-linux-musl/release").join(name);
     let path = std::env::var_os(variable).map_or(usual, PathBuf::from);
