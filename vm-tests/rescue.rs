@@ -2,7 +2,7 @@
 
 use crate::kernel::Kernel;
 use crate::machine::{Plan, Root};
-use crate::vm::End;
+use crate::vm::{End, Vm};
 
 /// Without `sulogin` sexton gives the shell itself.
 fn plain() -> Plan {
@@ -58,4 +58,31 @@ fn the_kernels_command_line_says_what_starts() {
     let mut vm = plan.up();
     vm.await_state("one", "ready");
     assert_eq!(vm.unit("two").state, "stopped");
+}
+
+#[test]
+fn the_rescue_shell_is_behind_roots_password_where_there_is_one() {
+    // Of "correct-horse".
+    let hash =
+        "$6$saltsalt$K7UFl//Wp07xMvFGF5CNr3JVL52HTe9O9C8NXwEvinkuKFSKIlvZQXSwQoNHq5D.BYsXc7IkvOpvWCBRDof1g1";
+    let shadow = format!("root:{hash}:19000:0:99999:7:::\n");
+    let mut vm = plain().words("sexton.rescue").file("etc/shadow", &shadow).boot();
+    let asked = |vm: &Vm| vm.console().matches("Password of root:").count();
+    vm.await_console("Password of root:");
+    vm.type_line("wrong-horse");
+    vm.await_that("it asks again", |vm| (asked(vm) == 2).then_some(()));
+    assert!(!vm.console().contains('#'), "{}", vm.console());
+    vm.type_line("correct-horse");
+    vm.await_console("#");
+    vm.type_line("echo the answer is $((6 * 7))");
+    vm.await_console("the answer is 42");
+    assert!(!vm.console().contains("-horse"), "what is typed is not shown");
+    // A sulogin of the system's asks in its own words.
+    let plan = Plan::new(Kernel::Uml).words("sexton.rescue").file("etc/shadow", &shadow);
+    let mut vm = plan.file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n").boot();
+    vm.await_console("root password");
+    vm.type_line("correct-horse");
+    vm.await_console("#");
+    vm.type_line("echo the answer is $((6 * 7))");
+    vm.await_console("the answer is 42");
 }

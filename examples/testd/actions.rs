@@ -16,10 +16,13 @@
 //! | `until FILE`, `sleep MS`, `wait` | until the file is there; for a time; for ever |
 //! | `exit CODE`, `die SIGNAL`, `die-of NUMBER` | the end |
 //! | `eat MIB` | memory, touched and kept |
+//! | `kexec KERNEL INITRAMFS LINE` | the kernel has another one ready to go over to |
 
+use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::process::exit;
@@ -66,6 +69,7 @@ pub fn perform(words: &[String]) -> Outcome {
             "wait" => wait(&trapped)?,
             "exit" => exit(number(&next()?)?),
             "die-of" => facts::die_of(number(&next()?)?),
+            "kexec" => load_kernel(&next()?, &next()?, &next()?)?,
             "eat" => drop(Box::leak(vec![1_u8; number(&next()?)? as usize * 1024 * 1024].into_boxed_slice())),
             "die" => {
                 let signal = signal(&next()?)?;
@@ -262,4 +266,24 @@ fn orphans(count: i32) -> Outcome {
     facts::reap_one();
     drop(key);
     Ok(())
+}
+
+/// What `kexec -s -l` does.
+fn load_kernel(kernel: &str, initramfs: &str, line: &str) -> Outcome {
+    let open = |path: &str| fs::File::open(path).map_err(|e| format!("{path}: {e}"));
+    let (kernel, initramfs) = (open(kernel)?, open(initramfs)?);
+    let line = CString::new(line).map_err(|e| e.to_string())?;
+    let length = line.as_bytes_with_nul().len();
+    // SAFETY: two open files and a text with its NUL; the kernel reads them, and writes nothing here.
+    let loaded = unsafe {
+        libc::syscall(
+            libc::SYS_kexec_file_load,
+            kernel.as_raw_fd(),
+            initramfs.as_raw_fd(),
+            length,
+            line.as_ptr(),
+            0_usize,
+        )
+    };
+    if loaded == 0 { Ok(()) } else { Err(format!("kexec_file_load: {}", std::io::Error::last_os_error())) }
 }

@@ -186,11 +186,14 @@ impl LogPipes {
     }
 
     /// What is said while there is no logger goes to the kernel's log, where there is one: on a machine of its own nobody
-    /// may be reading standard error.
+    /// may be reading standard error. What was wrong before there could be a logger is said there now.
     #[doc(alias = "kmsg")]
-    pub fn use_kernel_log(&mut self) {
+    pub fn use_kernel_log(&mut self, wrong: &[String]) {
         let path = "/dev/kmsg";
         self.kernel = File::options().write(true).open(path).ok().map(|file| Sink::of(file, path));
+        if let Some(kernel) = &mut self.kernel {
+            wrong.iter().for_each(|line| to_kernel(kernel, line));
+        }
     }
 
     /// No line of this unit is waited for any more.
@@ -254,8 +257,7 @@ impl LogPipes {
             return;
         }
         if let Some(kernel) = &mut self.kernel {
-            // A write is a record there; 6 is "informational", 3 << 3 a daemon's.
-            said.lines().for_each(|line| drop(kernel.write(format!("<30>{OWN_NAME}: {line}\n").as_bytes())));
+            said.lines().for_each(|line| to_kernel(kernel, line));
             return;
         }
         let sink = self.fallback.get_or_insert_with(|| Sink::open(Stream::Error));
@@ -458,4 +460,9 @@ impl LogPipes {
             self.end = End::Told;
         }
     }
+}
+
+/// A write is a record there; 6 is "informational", 3 << 3 a daemon's. What it does not take is lost.
+fn to_kernel(kernel: &mut Sink, line: &str) {
+    let _ = kernel.write(format!("<30>{OWN_NAME}: {line}\n").as_bytes()); // as said above
 }

@@ -168,7 +168,8 @@ pub fn run(options: Options) -> Result<Ending, BootError> {
         init.engine.answer_essential(OnEssential::Tell);
     }
     if place == Place::Machine {
-        init.logs.use_kernel_log();
+        let wrong = init.limitations.clone();
+        init.logs.use_kernel_log(&wrong);
     }
     init.say_what_is_wrong(&loaded);
     if most_descriptors < DESCRIPTORS_OF_SEXTON + DESCRIPTORS_A_UNIT * loaded.entries.len() as u64 {

@@ -45,13 +45,19 @@ pub(super) fn rescue(job: &mut Job<'_>) {
         "\n{what}`sexton status` tells more. At the end of this shell, with `exit`, the boot goes on, or, if it \
          has failed, the machine starts again.\n"
     ));
-    // Where nobody is known, it knows nobody to ask.
-    let knows_root = text::read(Path::new("/etc/passwd"))
-        .is_ok_and(|text| text.lines().any(|line| line.starts_with("root:")));
-    match program("sulogin").filter(|_| knows_root) {
+    match program("sulogin")
+        .filter(|_| text::read(Path::new("/etc/passwd")).is_ok_and(|text| knows_root(&text)))
+    {
         Some(sulogin) => stay_with(job, Command::new(sulogin)),
         None => shell(job, stay_with),
     }
+}
+
+/// Can a `sulogin` know whom to ask? Busybox' knows no line without a word where the password is, or `x` for it, and would
+/// end without a shell.
+fn knows_root(passwd: &str) -> bool {
+    let after = passwd.lines().find_map(|line| line.strip_prefix("root:"));
+    after.is_some_and(|rest| !rest.starts_with(':'))
 }
 
 /// Standard output and error go where the input comes from.
@@ -153,6 +159,8 @@ mod tests {
         for none in ["", "root:*:1::", "root:!:", "root:!$6$a$b:", "rooty:x:"] {
             assert_eq!(of(none), None, "{none}");
         }
+        assert!(knows_root("bin:x:1:\nroot:x:0:0::/:/bin/sh\n"));
+        assert!(!knows_root("bin:x:1:\n") && !knows_root("root::0:0::/:/bin/sh\n"));
         assert_eq!(kind_of("$y$j9T$x"), "'$y$'");
     }
 }
