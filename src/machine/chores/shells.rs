@@ -105,9 +105,10 @@ fn entry_of_root() -> Option<String> {
 /// Asks for root's password.
 fn is_let_in(hash: &str) -> bool {
     for _ in 0..TRIES {
+        // Before the question: what is typed as soon as it is there is the answer, and nobody shall read it.
+        let quiet = terminal::Quiet::begin();
         print("Password of root: ");
         let mut line = String::new();
-        let quiet = terminal::Quiet::begin();
         let got = io::stdin().lock().read_line(&mut line);
         drop(quiet);
         print("\n");
