@@ -4,10 +4,13 @@ use crate::Boot;
 use crate::kernel::Kernel;
 use crate::subjects::{SERVICES, Subject};
 
+/// One number of a boot.
+type Figure = fn(&Boot) -> f64;
+
 /// As many times as much as the best is as good.
 const GOAL: f64 = 1.1;
 
-fn median(subject: &Subject, of: fn(&Boot) -> f64) -> f64 {
+fn median(subject: &Subject, of: Figure) -> f64 {
     let mut sorted: Vec<f64> = subject.boots.iter().map(of).collect();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
@@ -34,7 +37,7 @@ pub fn print(kernel: Kernel, subjects: &[Subject]) {
             "processes"
         );
         for subject in &rows {
-            let of = |of: fn(&Boot) -> f64| median(subject, of);
+            let of = |of: Figure| median(subject, of);
             println!(
                 "{:<14} {:>8.1} {:>8.1} {:>11.0} {:>11.0} {:>11.0} {:>10.0}",
                 subject.name,
@@ -46,7 +49,7 @@ pub fn print(kernel: Kernel, subjects: &[Subject]) {
                 of(|boot| boot.processes)
             );
         }
-        let goals: [(&str, fn(&Boot) -> f64); 3] = [
+        let goals: [(&str, Figure); 3] = [
             ("time", |boot| boot.microseconds),
             ("PID 1's own memory", |boot| boot.own),
             ("memory of the whole init", |boot| boot.whole),

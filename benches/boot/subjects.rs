@@ -7,7 +7,7 @@ use crate::harness::{built, needs};
 use crate::kernel::Kernel;
 use crate::tree::Tree;
 
-/// As the issue of the day has it: twenty of them.
+/// How many services there are.
 pub const SERVICES: usize = 20;
 
 /// What stands on `/proc`, `/sys`, `/dev` and `/run`.
@@ -35,6 +35,9 @@ cat /var/lib/seed >/dev/urandom 2>/dev/null
 dd if=/dev/urandom of=/var/lib/seed bs=512 count=1 2>/dev/null
 ";
 
+/// Makes the root of an init, with all chores or with the mounts alone.
+type Root = fn(Kernel, bool) -> Tree;
+
 /// One init, with its root and what its boots showed.
 pub struct Subject {
     pub name: &'static str,
@@ -47,9 +50,8 @@ pub struct Subject {
 
 /// All who are booted, the least of chores last.
 pub fn all(kernel: Kernel) -> Vec<Subject> {
-    let inits: [(&str, fn(Kernel, bool) -> Tree); 3] =
-        [("sexton", sexton), ("busybox init", busybox), ("runit", runit)];
-    let subject = |chores: bool, (name, root): (&'static str, fn(Kernel, bool) -> Tree)| Subject {
+    let inits: [(&'static str, Root); 3] = [("sexton", sexton), ("busybox init", busybox), ("runit", runit)];
+    let subject = |chores: bool, (name, root): (&'static str, Root)| Subject {
         name,
         file: format!("{name}-{chores}").replace(' ', "-"),
         tree: root(kernel, chores),
