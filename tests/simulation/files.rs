@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sexton::engine::{
-    Definitions, Effect, Engine, Event, Outcome, Progress, Request, RequestId, TransactionPhase, UnitId,
+    Definitions, Effect, Engine, Event, Note, Outcome, Progress, Request, RequestId, TransactionPhase, UnitId,
 };
 use sexton::model::UnitName;
 use sexton::model::unit::{Entry, Kind, Readiness, Unit};
@@ -154,6 +154,15 @@ impl Files {
                         TransactionPhase::Stopping => self.at_first(engine)?,
                         TransactionPhase::Starting => self.at_last(engine)?,
                         _ => {}
+                    }
+                }
+                // It waits for nobody who outlives KILL, even where whoever wished it was answered before.
+                Effect::Note { note: Note::Outlived, .. } if coming.begun && !engine.is_syncing() => {
+                    let goes_on = Progress::Phase(TransactionPhase::Starting);
+                    let id = coming.id;
+                    let is_last = |e: &Effect| matches!(e, Effect::Progress { id: own, progress } if *own == id && *progress == goes_on);
+                    if !effects.iter().any(is_last) {
+                        self.coming = None;
                     }
                 }
                 _ => {}
