@@ -79,7 +79,13 @@ impl Engine {
     }
 
     pub(super) fn restart_scope(&self, units: &[UnitId]) -> RestartScope {
-        let able: Vec<UnitId> = units.iter().copied().filter(|unit| self.can_overlap(*unit)).collect();
+        // A successor waits for what its unit needs. Where nobody brings that up the restart has to, and its unit goes down.
+        let waits_in_vain = |unit: &UnitId| {
+            let mut needs = self.graph.outgoing(*unit).iter().filter(|edge| edge.kind == EdgeKind::Needs);
+            needs.any(|edge| self.cell(edge.unit).is_dead())
+        };
+        let can = |unit: &UnitId| self.can_overlap(*unit) && !waits_in_vain(unit);
+        let able: Vec<UnitId> = units.iter().copied().filter(can).collect();
         self.restart_scope_beside(units, &able)
     }
 

@@ -54,6 +54,11 @@ impl Laws {
     /// Units that hang on these, on either side.
     fn beside(&self, stuck: &BTreeSet<usize>) -> BTreeSet<usize> {
         let mut all = stuck.clone();
+        // Whoever was replaced hangs: so do its unit and what went down for the same request, answered or not.
+        for (unit, request) in stuck.iter().filter_map(|place| self.overlaps.beside(*place)) {
+            all.insert(unit);
+            all.extend(request.and_then(|id| self.requests.get(&id)).into_iter().flat_map(Asked::touchable));
+        }
         loop {
             let before = all.len();
             for (unit, book) in self.books.iter().enumerate() {

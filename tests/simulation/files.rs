@@ -254,7 +254,8 @@ impl Files {
     /// Units were added to those that are there.
     pub(crate) fn extend(&mut self, entries: &[Entry], engine: &Engine) -> Verdict {
         self.news = News::default();
-        if self.is_syncing() {
+        // A sync that the shutdown came upon holds the places that it was promised.
+        if self.is_syncing() || (engine.is_shutting_down() && engine.is_syncing()) {
             return self.compare(&[], engine);
         }
         for entry in entries {

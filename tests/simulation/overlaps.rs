@@ -76,6 +76,11 @@ impl Overlaps {
         self.runs.values().find(|run| run.place == place).map(|run| run.of)
     }
 
+    /// The unit of a run that nobody sees, and the request that it came for.
+    pub(crate) fn beside(&self, place: usize) -> Option<(usize, Option<RequestId>)> {
+        self.runs.values().find(|run| run.place == place).map(|run| (run.of, run.by))
+    }
+
     fn free_place(&self) -> usize {
         (FIRST..).find(|place| self.runs.values().all(|run| run.place != *place)).unwrap_or(FIRST)
     }
@@ -204,15 +209,15 @@ impl Laws {
         if !matches!(asked.request, Request::Restart { .. }) {
             return Ok(());
         }
+        // One that does not serve is restarted like any other, and takes along what needs it.
         let could = |unit: &usize| {
-            self.spec(*unit).and_then(Unit::program).is_some_and(|program| program.restart.overlap)
+            self.gates.served_since(*unit, id)
+                && self.spec(*unit).and_then(Unit::program).is_some_and(|program| program.restart.overlap)
         };
         let (able, others): (Vec<usize>, Vec<usize>) = roots.iter().copied().partition(could);
         let stops = self.stops_of(&others, &|_| true);
-        let is_left = |unit: &usize| {
-            let served = self.gates.served_since(*unit, id) && !self.is_doomed(*unit);
-            served && !asked.replaced.contains(unit) && !stops.contains(unit)
-        };
+        let is_left =
+            |unit: &usize| !self.is_doomed(*unit) && !asked.replaced.contains(unit) && !stops.contains(unit);
         match able.into_iter().find(is_left) {
             Some(unit) => {
                 law(10, format!("{id:?} stops u{unit}, which it could have replaced while it serves"))

@@ -88,6 +88,11 @@ impl Asked {
         self.is_touching().then_some(&self.touchable)
     }
 
+    /// The units that it may touch, or might have.
+    pub(crate) fn touchable(&self) -> impl Iterator<Item = usize> {
+        self.touchable.iter().copied()
+    }
+
     pub(crate) fn units(&self) -> &[UnitId] {
         match &self.request {
             Request::Boot { units }
