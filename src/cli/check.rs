@@ -6,17 +6,18 @@
 //!   a file       that unit: the others of its directory are read too, because it may depend on them
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::library::outside;
+use super::library::{advice, outside};
 use super::{Exit, style};
 use crate::library::read;
 use crate::machine::units;
+use crate::model::Unit;
 use crate::model::unit::Entry;
 use crate::run::load::{self, Disk, Library, OwnUnits, UnitPaths};
 use crate::unitfile::render::{Colour, render};
@@ -76,6 +77,7 @@ fn check(paths: &[PathBuf]) -> Checked {
     let warnings = unitfile::lint::lint(&loaded, &input, &mut Disk);
     loaded.diagnostics.extend(warnings);
     loaded.diagnostics.extend(of_other_versions(&loaded.entries));
+    loaded.diagnostics.extend(advised(&loaded.entries));
     let is_own = |entry: &&Entry| matches!(entry, Entry::Unit(unit) if units::text(&unit.source).is_some());
     let mut units = loaded.entries.len() - loaded.entries.iter().filter(is_own).count();
     if paths.len() == files.len() && !files.is_empty() {
@@ -101,6 +103,24 @@ fn of_other_versions(entries: &[Entry]) -> Vec<Diagnostic> {
         Some(Diagnostic { level: Level::Warning, ..Diagnostic::of_file(source, words) })
     };
     sources.into_iter().filter_map(warning).collect()
+}
+
+/// What units say in `[library]` of their daemons' own configuration.
+fn advised(entries: &[Entry]) -> Vec<Diagnostic> {
+    let mut by_source: BTreeMap<Rc<Path>, Vec<&Rc<Unit>>> = BTreeMap::new();
+    for entry in entries {
+        if let Entry::Unit(unit) = entry {
+            by_source.entry(unit.source.clone()).or_default().push(unit);
+        }
+    }
+    let warnings = by_source.into_iter().flat_map(|(source, units)| {
+        let said = Disk.read(&source).map(|text| advice(&text, &units)).unwrap_or_default();
+        said.into_iter().map(move |(words, help)| {
+            let warning = Diagnostic::of_file(source.clone(), words);
+            Diagnostic { level: Level::Warning, help: Some(help), ..warning }
+        })
+    });
+    warnings.collect()
 }
 
 /// Anything that is there and is no directory: a pipe is a file too, and is refused where it is read.
@@ -254,6 +274,60 @@ mod tests {
         );
         let (code, text) = check(&[scratch.path("db@.toml")], false);
         assert_eq!((code, text.as_str()), (0, "2 units, 0 errors, 0 warnings\n"));
+    }
+
+    /// Units with the advice of the library's own, and files in a place of the test's.
+    fn advised_of(name: &str, from: &str, files: &[(&str, &str)]) -> String {
+        let scratch = Scratch::new();
+        let place = scratch.path("etc").display().to_string();
+        let text = crate::library::text(name).unwrap().replace(from, &place);
+        scratch.file(&format!("units/{name}.toml"), &text);
+        for (path, text) in files {
+            scratch.file(&format!("etc/{path}"), text);
+        }
+        let (code, text) = check(&[scratch.path("units")], false);
+        assert_eq!(code, 0, "{text}");
+        text.replace(&place, "ETC")
+    }
+
+    #[test]
+    fn php_fpm_is_warned_of_requests_that_a_reload_drops() {
+        let warned = "'ETC/**/*.conf' lacks what 'php-fpm' needs";
+        let conf = |value: &str| format!("[global]\npid = x\n{value}\ninclude=y\n");
+        for dropping in ["", ";process_control_timeout = 10", "process_control_timeout = 0"] {
+            let text = advised_of("php-fpm", "/etc/php/8.2/fpm", &[("php-fpm.conf", &conf(dropping))]);
+            assert!(text.contains(warned) && text.contains("a reload and a stop drop"), "{text}");
+        }
+        let kept =
+            [("php-fpm.conf", &*conf("")), ("pool.d/a.conf", "[global]\nprocess_control_timeout = 10s\n")];
+        let text = advised_of("php-fpm", "/etc/php/8.2/fpm", &kept);
+        assert!(!text.contains("lacks"), "{text}");
+        assert!(!advised_of("php-fpm", "/etc/php/8.2/fpm", &[]).contains("lacks"));
+    }
+
+    #[test]
+    fn a_redis_that_cannot_save_is_warned_of() {
+        let redis = |text: &str| advised_of("redis@", "/etc/redis", &[("redis_1.conf", text)]);
+        for (text, warned) in [
+            ("port 1\ndir /tmp\ndir /proc\n", "cannot write '/proc', which 'ETC/redis_1.conf' names"),
+            ("port 1\n# dir /tmp\n", "'ETC/redis_1.conf' names no directory, and"),
+        ] {
+            // Where there is no user 'redis' nothing can be said of it.
+            let text = redis(text);
+            let known = std::fs::read_to_string("/etc/passwd").unwrap().contains("\nredis:");
+            assert_eq!(text.contains(warned), known, "{text}");
+        }
+        assert!(!redis("port 1\ndir /tmp\n").contains("cannot write"));
+    }
+
+    #[test]
+    fn instances_whose_own_files_name_one_port_are_warned_of() {
+        let files = [("redis_1.conf", "port 7000\n"), ("redis_2.conf", "port 6379\nport 7000\n")];
+        let text = advised_of("redis@", "/etc/redis", &files);
+        assert!(text.contains("the files of 'redis@1' and 'redis@2' both say '7000'"), "{text}");
+        let files =
+            [("redis_1.conf", "port 7000\n"), ("redis_2.conf", "port 7001\n"), ("redis_3.conf", "port 0\n")];
+        assert!(!advised_of("redis@", "/etc/redis", &files).contains("both say"));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! A unit file of the same name always comes before it: the library is looked at only where somebody names a unit that has no
 //! file.
 
+pub mod advice;
+
 use include_dir::{Dir, include_dir};
 use toml::{Table, Value};
 

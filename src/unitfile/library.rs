@@ -28,6 +28,20 @@ pub(super) static LIBRARY: &[Key] = &[
     key("packages", Kind::Map, "{}", "by distribution: the package that brings the daemon"),
     key("suits", Kind::Texts, "[]", "distributions whose paths and users are the unit's"),
     key("differs", Kind::Map, "{}", "by distribution: what has to be changed there"),
+    key("advice", Kind::Tables(ADVICE), "", "what `check` looks for in the daemon's own configuration"),
+];
+
+/// One of `[library] advice`.
+static ADVICE: &[Key] = &[
+    key("files", Kind::Text, "the file of the instance", "pattern of the files that are looked at"),
+    key("find", Kind::Text, "", "regular expression; its first group is the value; must be given"),
+    key(
+        "when",
+        Kind::Choice(&["found", "missing", "shared", "unwritable"]),
+        "",
+        "when it is said; must be given",
+    ),
+    key("says", Kind::Text, "", "what comes of it, or what is to be done"),
 ];
 
 /// All that names units.

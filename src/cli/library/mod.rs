@@ -5,6 +5,7 @@
 //!   add NAME            ▶ /etc/sexton/units      diff NAME             the copy against the library's
 //! ```
 
+mod advice;
 mod installed;
 mod lines;
 
@@ -20,6 +21,7 @@ use super::style::{Align, Ink, Table};
 use super::{Exit, Screen, Trouble, nearest};
 use crate::library::{self, Entry};
 
+pub(super) use advice::advice;
 pub(super) use installed::outside;
 
 /// Where own units are.
