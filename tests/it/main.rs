@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod carried;
 mod chart;
 mod command;
 mod configtest;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use crate::harness::{Facts, Machine, Plan, until};
+use crate::harness::{Facts, Machine, Plan, sexton, until};
 
 const OUT: &str = "mkdir -m 777 @DIR@/out";
 
@@ -276,4 +276,28 @@ fn a_service_on_a_terminal_controls_it_and_dies_of_its_hang_up_alone() {
     machine.await_state("shell", "failed");
     assert!(machine.sexton(&["why", "shell"]).all().contains("SIGHUP"));
     assert_eq!(machine.state("other"), "ready");
+}
+
+/// Capabilities that the place does not have: the rest of the machine is as ever.
+#[test]
+fn a_capability_that_the_place_cannot_give_is_refused_by_name_or_left_out_where_it_may_be() {
+    let program = sexton().display().to_string();
+    let unit = |capability: &str| {
+        format!("[service]\nexec = [\"sleep\", \"1000\"]\n[security]\ncapabilities = [\"{capability}\"]\n")
+    };
+    let words = ["setpriv", "--bounding-set", "-net_admin", "--", &program, "up", "@DIR@/units"];
+    let plan = Plan::new().command(&words);
+    let machine = plan
+        .unit("asks", &format!("{}[restart]\nlimit = 0\n", unit("net_admin")))
+        .unit("wishes", &unit("-net_admin"))
+        .unit("other", &unit("chown"))
+        .up();
+    machine.await_state("asks", "failed");
+    let reason = machine.unit("asks").reason.unwrap_or_default();
+    assert!(
+        reason.contains("cannot give it the capability 'net_admin': operation not permitted"),
+        "{reason}"
+    );
+    machine.await_state("wishes", "ready");
+    machine.await_state("other", "ready");
 }

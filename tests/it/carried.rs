@@ -1,0 +1,101 @@
+//! `sexton library`, `add` and `diff`: what sexton carries with it, and copies of it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::harness::{Plan, sexton};
+
+/// Runs sexton on no machine: its exit status and all that it says.
+fn run(words: &[&str]) -> (i32, String) {
+    let ended = Command::new(sexton()).args(words).output().unwrap_or_else(|e| panic!("sexton: {e}"));
+    let text = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (ended.status.code().unwrap_or(-1), text.concat())
+}
+
+/// A place for the unit files of a person, which goes with the test.
+struct Own(PathBuf);
+
+impl Own {
+    fn new() -> Own {
+        Own(Plan::new().scratch().to_owned())
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0); // What stays in /tmp harms nobody.
+    }
+}
+
+#[test]
+fn a_copy_says_where_it_comes_from_and_is_never_written_over_unasked() {
+    let own = Own::new();
+    let to = own.0.join("own");
+    let place = to.display().to_string();
+    assert_eq!(run(&["add", "mosquitto", "--to", &place]).0, 0);
+    let path = to.join("mosquitto.toml");
+    let first = fs::read_to_string(&path).unwrap_or_default();
+    assert!(first.starts_with("# From the library of sexton "), "{first}");
+    fs::write(&path, "my own\n").unwrap_or_else(|e| panic!("{e}"));
+    let (code, said) = run(&["add", "mosquitto", "--to", &place]);
+    assert!(code != 0 && said.contains("it is there already; --force writes over it"), "{code} {said}");
+    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), "my own\n");
+    assert_eq!(run(&["add", "mosquitto", "--to", &place, "--force"]).0, 0);
+    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), first);
+}
+
+#[test]
+fn an_instance_is_added_to_those_that_are_there() {
+    let own = Own::new();
+    let to = own.0.join("own");
+    let place = to.display().to_string();
+    assert_eq!(run(&["add", "memcached@", "--instance", "11212", "--to", &place]).0, 0);
+    fs::write(to.join("memcached@.toml"), "# mine\n").unwrap_or_else(|e| panic!("{e}"));
+    for name in ["memcached@11213", "memcached@11212"] {
+        let (code, said) = run(&["add", name, "--to", &place]);
+        assert_eq!(code, 0, "{said}");
+    }
+    let drop_in = fs::read_to_string(to.join("memcached@.d/instances.toml")).unwrap_or_default();
+    assert!(drop_in.contains("names = [\"11213\", \"11212\"]"), "{drop_in}");
+    assert_eq!(fs::read_to_string(to.join("memcached@.toml")).unwrap_or_default(), "# mine\n");
+    let (code, said) = run(&["add", "mosquitto", "--instance", "x", "--to", &place]);
+    assert!(code != 0 && said.contains("'mosquitto' is no template"), "{code} {said}");
+}
+
+#[test]
+fn a_difference_is_shown_and_is_the_exit_status() {
+    let own = Own::new();
+    let to = own.0.join("own");
+    let place = to.display().to_string();
+    assert_eq!(run(&["add", "mosquitto", "--to", &place]).0, 0);
+    assert_eq!(run(&["diff", "mosquitto", "--from", &place]), (0, String::new()));
+    let path = to.join("mosquitto.toml");
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let changed = text.replace("user = \"mosquitto\"", "user = \"mqtt\"");
+    fs::write(&path, changed).unwrap_or_else(|e| panic!("{e}"));
+    let (code, said) = run(&["diff", "mosquitto", "--from", &place]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("\n-user = \"mosquitto\"\n+user = \"mqtt\"\n"), "{said}");
+    let (code, said) = run(&["diff", "nginx", "--from", &place]);
+    assert!(code > 0 && said.contains("cannot read '"), "{code} {said}");
+}
+
+#[test]
+fn the_library_is_listed_searched_and_shown() {
+    let (code, all) = run(&["library"]);
+    assert_eq!(code, 0, "{all}");
+    for name in ["nginx", "redis@", "app@"] {
+        assert!(all.lines().any(|line| line.starts_with(&format!("{name} "))), "{name} is not in:\n{all}");
+    }
+    let (code, found) = run(&["library", "mqtt"]);
+    assert_eq!((code, found.lines().count()), (0, 2), "{found}");
+    assert!(found.contains("\nmosquitto "), "{found}");
+    let (code, found) = run(&["library", "--json", "mqtt"]);
+    assert!(code == 0 && found.contains("\"name\":\"mosquitto\""), "{found}");
+    assert_ne!(run(&["library", "no-such-word-anywhere"]).0, 0);
+    let (code, shown) = run(&["library", "show", "redis"]);
+    assert!(code == 0 && shown.contains("product = \"Redis\""), "{shown}");
+    let (code, said) = run(&["library", "show", "ngin"]);
+    assert!(code != 0 && said.contains("did you mean 'nginx'?"), "{said}");
+}
