@@ -51,5 +51,6 @@ pub const SLAPD: Case = Case {
         read: "ldapsearch -x -LLL -b ou=kept,dc=nodomain ou",
         holds: "ou: kept",
     }),
+    init: "slapd",
     ..Case::NONE
 };

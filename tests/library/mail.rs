@@ -22,6 +22,7 @@ pub const POSTFIX: Case = Case {
         read: "postqueue -p",
         holds: "root@word.test",
     }),
+    init: "postfix",
     ..Case::NONE
 };
 

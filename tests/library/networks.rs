@@ -17,6 +17,7 @@ pub const CHRONY: Case = Case {
     reload: Reload::Partly,
     broken: &[("no-such 1\n", "Invalid directive at line 1 in file /etc/chrony/conf.d/word.conf")],
     user: "_chrony",
+    init: "chrony",
     ..Case::NONE
 };
 
@@ -32,6 +33,7 @@ pub const BIRD: Case = Case {
     reload: Reload::TakesWord,
     broken: &[("no such;\n", "bird.conf:1:")],
     user: "bird",
+    init: "bird",
     ..Case::NONE
 };
 

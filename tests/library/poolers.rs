@@ -18,5 +18,6 @@ pub const PGBOUNCER: Case = Case {
         ("[pgbouncer]\nlisten_port = abc\n", "invalid value \"abc\" for parameter listen_port"),
     ],
     user: "postgres",
+    init: "pgbouncer",
     ..Case::NONE
 };

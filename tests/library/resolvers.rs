@@ -11,6 +11,7 @@ pub const DNSMASQ: Case = Case {
     reload: Reload::Partly,
     broken: &[("no-such-option\n", "bad option at line 1 of /etc/dnsmasq.d/word")],
     user: "dnsmasq",
+    init: "dnsmasq",
     ..Case::NONE
 };
 

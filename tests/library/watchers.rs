@@ -71,6 +71,7 @@ pub const FAIL2BAN: Case = Case {
             "Have not found any log file for one jail",
         ),
     ],
+    init: "fail2ban",
     ..Case::NONE
 };
 
@@ -86,5 +87,6 @@ pub const MONIT: Case = Case {
     reload: Reload::TakesWord,
     broken: &[("set no-such\n", "/etc/monit/conf.d/word:1: syntax error 'no-such'")],
     unbounded: "it starts and stops whatever it watches",
+    init: "monit",
     ..Case::NONE
 };
