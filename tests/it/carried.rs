@@ -8,6 +8,7 @@ use crate::harness::{Plan, sexton};
 
 /// Runs sexton on no machine: its exit status and all that it says.
 fn run(words: &[&str]) -> (i32, String) {
+    #[allow(clippy::disallowed_methods, reason = "a child of the test")]
     let ended = Command::new(sexton()).args(words).output().unwrap_or_else(|e| panic!("sexton: {e}"));
     let text = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     (ended.status.code().unwrap_or(-1), text.concat())
