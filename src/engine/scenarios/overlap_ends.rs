@@ -278,3 +278,18 @@ fn a_successor_that_was_ready_and_has_ended_since_takes_over_from_nobody() {
     );
     assert_eq!((stage.phase("web"), stage.pid("web")), (Phase::Ready, old));
 }
+
+#[test]
+fn a_unit_whose_new_need_only_its_own_restart_would_start_is_not_replaced_beside() {
+    let mut stage = up(vec![service("web")], "web");
+    stage.sync(vec![service("db"), service("web").notify().overlap()]);
+    stage.stop("db");
+    stage.dies("db");
+    stage.sync(vec![service("db"), service("web").notify().overlap().needs("db")]);
+    assert_eq!((stage.phase("web"), stage.phase("db")), (Phase::Ready, Phase::Stopped));
+    let orders = stage.restart("web");
+    assert!(orders.contains(&"SIGTERM web".to_owned()), "{orders:?}");
+    stage.dies("web");
+    assert_eq!(stage.phase("db"), Phase::Ready);
+    assert_eq!(last(&stage.ready("web")), "reply 5 done");
+}
