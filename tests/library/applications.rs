@@ -147,3 +147,78 @@ pub const APP_AT: Case = Case {
     twin: Some(Twin { unit: "app@2", ask: "exec 3<>/dev/tcp/127.0.0.1/8081; cat <&3", answer: "of 2" }),
     ..Case::NONE
 };
+
+/// Lines of `setup`: Tomcat, which was only unpacked, and what its package makes at its installation.
+const TOMCAT_SETUP: &[&str] = &[
+    crate::case::UNPACKED,
+    "echo 'tomcat:x:8005:8005::/var/lib/tomcat10:/usr/sbin/nologin' >> /etc/passwd; echo 'tomcat:x:8005:' >> /etc/group",
+    concat!("cp -a ", env!("CARGO_MANIFEST_DIR"), "/target/unpacked/var/lib/tomcat10 /var/lib"),
+    "cp -rn /usr/share/tomcat10/etc/. /etc/tomcat10/",
+];
+
+/// The page that it has for what is not there needs no application; its server's name is the word of the day.
+const SERVER: &str = "<Server port=\"-1\"><Service name=\"Catalina\">
+  <Connector address=\"127.0.0.1\" port=\"8080\" server=\"@WORD@\"/>
+  <Engine name=\"Catalina\" defaultHost=\"localhost\"><Host name=\"localhost\" appBase=\"webapps\"/></Engine>
+</Service></Server>
+";
+
+pub const TOMCAT: Case = Case {
+    file: "tomcat",
+    unit: "tomcat",
+    needs: &[("java", "openjdk-17-jre-headless"), ("curl", "curl")],
+    setup: TOMCAT_SETUP,
+    config: Some(("/etc/tomcat10/server.xml", SERVER)),
+    ask: "curl -sSi -m 30 http://127.0.0.1:8080/",
+    broken: &[
+        ("<Server port=\"-1\"><Serv\n", "SAXParseException"),
+        (
+            "<Server port=\"-1\"><Service name=\"c\"><Connector port=\"many\"/></Service></Server>\n",
+            "[port] to [many]",
+        ),
+        ("<Server port=\"-1\"><NoSuch/></Server>\n", "No rules found matching [Server/NoSuch]"),
+    ],
+    user: "tomcat",
+    ..Case::NONE
+};
+
+/// A jar that listens: Tomcat's own, without an application.
+pub const JAVA: Case = Case {
+    file: "java@",
+    unit: "java@words",
+    needs: &[("java", "openjdk-17-jre-headless"), ("curl", "curl")],
+    setup: TOMCAT_SETUP,
+    drop_ins: &[(
+        "java@.d/two.toml",
+        "[instances]\nnames = [\"words\", \"more\"]\n\
+         defaults = { directory = \"/usr/share/tomcat10/bin\", jar = \"bootstrap.jar\" }\n\
+         [instances.set.more]\nport = \"8081\"\n",
+    )],
+    files: &[
+        (
+            "/etc/default/java-words",
+            "JDK_JAVA_OPTIONS=\"-Dcatalina.home=/usr/share/tomcat10 \
+          -Dcatalina.base=/var/www/words -Xbootclasspath/a:/usr/share/tomcat10/bin/tomcat-juli.jar\"\n",
+        ),
+        (
+            "/etc/default/java-more",
+            "JDK_JAVA_OPTIONS=\"-Dcatalina.home=/usr/share/tomcat10 \
+          -Dcatalina.base=/var/www/more -Xbootclasspath/a:/usr/share/tomcat10/bin/tomcat-juli.jar\"\n",
+        ),
+        (
+            "/var/www/more/conf/server.xml",
+            "<Server port=\"-1\"><Service name=\"Catalina\">\
+          <Connector address=\"127.0.0.1\" port=\"8081\" server=\"more\"/><Engine name=\"Catalina\" defaultHost=\"localhost\">\
+          <Host name=\"localhost\"/></Engine></Service></Server>\n",
+        ),
+    ],
+    config: Some(("/var/www/words/conf/server.xml", SERVER)),
+    ask: "curl -sSi -m 30 http://127.0.0.1:8080/",
+    user: "www-data",
+    twin: Some(Twin {
+        unit: "java@more",
+        ask: "curl -sSi -m 30 http://127.0.0.1:8081/",
+        answer: "Server: more",
+    }),
+    ..Case::NONE
+};

@@ -107,6 +107,7 @@ cases! {
     freeradius => directories::FREERADIUS,
     gunicorn => applications::GUNICORN,
     haproxy => web::HAPROXY,
+    java => applications::JAVA,
     keepalived => networks::KEEPALIVED,
     knot => resolvers::KNOT,
     lighttpd => web::LIGHTTPD,
@@ -136,8 +137,10 @@ cases! {
     slapd => directories::SLAPD,
     squid => proxies::SQUID,
     syslog_ng => watchers::SYSLOG_NG,
+    tomcat => applications::TOMCAT,
     tor => tunnels::TOR,
     unbound => names::UNBOUND,
     uvicorn => applications::UVICORN,
+    valkey => stores::VALKEY,
     varnish => proxies::VARNISH,
 }

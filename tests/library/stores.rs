@@ -31,6 +31,40 @@ pub const REDIS: Case = Case {
     ..Case::NONE
 };
 
+pub const VALKEY: Case = Case {
+    file: "valkey@",
+    unit: "valkey@6480",
+    needs: &[("redis-server", "redis-server")],
+    // Debian 12 has it in its backports: it was only unpacked, and its libraries are those of Redis.
+    setup: &[
+        crate::case::UNPACKED,
+        "echo 'valkey:x:6480:6480::/var/lib/valkey:/usr/sbin/nologin' >> /etc/passwd; echo 'valkey:x:6480:' >> /etc/group",
+        "install -d -o valkey -g valkey -m 0750 /var/lib/valkey",
+    ],
+    files: &[(
+        "/etc/valkey/valkey_6481.conf",
+        "bind 127.0.0.1\nport 6481\ndir /var/lib/valkey\ndbfilename 6481.rdb\n",
+    )],
+    config: Some((
+        "/etc/valkey/valkey_6480.conf",
+        "bind 127.0.0.1\nport 6480\ndir /var/lib/valkey\ndbfilename 6480.rdb\nsave 3600 1\n\
+         cluster-announce-hostname @WORD@\n",
+    )),
+    ask: "valkey-cli -p 6480 CONFIG GET cluster-announce-hostname",
+    broken: &[
+        ("port 6480\nno-such-directive yes\n", ">>> 'no-such-directive yes'"),
+        ("port 6480\ndir /not-there\n", ">>> 'dir /not-there'"),
+    ],
+    user: "valkey",
+    data: Some(Data {
+        write: "valkey-cli -p 6480 SET word kept",
+        read: "valkey-cli -p 6480 GET word",
+        holds: "kept",
+    }),
+    twin: Some(Twin { unit: "valkey@6481", ask: "valkey-cli -p 6481 CONFIG GET port", answer: "6481" }),
+    ..Case::NONE
+};
+
 pub const MEMCACHED: Case = Case {
     file: "memcached@",
     unit: "memcached@11211",
