@@ -102,6 +102,9 @@ impl Bench {
         let first = monotonic_nanoseconds();
         run.await_bytes(count - 1);
         let all = monotonic_nanoseconds();
+        // A stop comes to services that have been running: what follows a start, the logger that takes over a thousand
+        // pipes and everybody's first lines, is done by then.
+        run.until_idle(Instant::now());
         let private_kib = rollup(run.pid1, "Private_Dirty:");
         let told = Instant::now();
         run.signal(Signal::SIGTERM);

@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_mark_and_a_tail_outlive_whoever_made_them() {
-        let tails = Tails::create(2).unwrap();
+        let mut tails = Tails::create(2).unwrap();
+        tails.clear_marks(Slot(1), Lane(3)).unwrap();
         let first = memory(&tails);
         first.mark(spot(1, 3, Stream::Error), Mark::InALine);
         first.mark(spot(1, 2, Stream::Error), Mark::WholeLines);
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn slots_that_came_later_are_mapped_when_they_are_needed() {
-        let tails = Tails::create(1).unwrap();
+        let mut tails = Tails::create(1).unwrap();
         let mut memory = memory(&tails);
         memory.append(Slot(9), b"nowhere\n");
         tails.make_room(10).unwrap();

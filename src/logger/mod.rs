@@ -60,7 +60,7 @@ pub fn main(control: OwnedFd, tails: Option<OwnedFd>) -> u8 {
     // Without either it works as well, until a signal comes or there are more pipes than descriptors.
     let _ = (signals::block_all(), limits::raise_descriptors());
     // It works for all services, who wait for it when their pipes are full. Whoever may not go first waits in turn.
-    let _ = limits::go_first();
+    let _ = limits::go_first(10);
     let sink = console::Sink::open(protocol::Stream::Output);
     let surface = console::surface_of(&sink);
     let console = console::Console::new(sink, surface);

@@ -31,6 +31,8 @@ const MAX_LINES: usize = 10;
 #[derive(Debug)]
 pub(super) struct Tails {
     file: File,
+    /// Whether the unit of a slot had a pipe yet. Before the first all is zero.
+    begun: Vec<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,13 +46,17 @@ impl Tails {
     #[doc(alias = "memfd_create")]
     pub(super) fn create(units: usize) -> io::Result<Tails> {
         let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
-        let tails = Tails { file: File::from(nix::sys::memfd::memfd_create("sexton-tails", flags)?) };
+        let file = File::from(nix::sys::memfd::memfd_create("sexton-tails", flags)?);
+        let mut tails = Tails { file, begun: Vec::new() };
         tails.make_room(units)?;
         Ok(tails)
     }
 
     /// Grows the memory to this many units. It is never made shorter: the logger has it mapped.
-    pub(super) fn make_room(&self, units: usize) -> io::Result<()> {
+    pub(super) fn make_room(&mut self, units: usize) -> io::Result<()> {
+        if self.begun.len() < units {
+            self.begun.resize(units, false);
+        }
         let needed = units as u64 * SLOT_SIZE as u64;
         if self.file.metadata()?.len() < needed { self.file.set_len(needed) } else { Ok(()) }
     }
@@ -60,7 +66,12 @@ impl Tails {
     }
 
     /// The unit has a new pipe in this lane, of which nothing has been read.
-    pub(super) fn clear_marks(&self, slot: Slot, lane: Lane) -> io::Result<()> {
+    pub(super) fn clear_marks(&mut self, slot: Slot, lane: Lane) -> io::Result<()> {
+        let begun = self.begun.get_mut(slot.0 as usize).map(|begun| std::mem::replace(begun, true));
+        if begun == Some(false) {
+            // Nobody wrote here, so a page for it would be cleared for nothing.
+            return Ok(());
+        }
         let first = MARKS as u64 + u64::from(lane.0) * u64::from(Stream::COUNT);
         self.file.write_all_at(&[0; Stream::COUNT as usize], u64::from(slot.0) * SLOT_SIZE as u64 + first)
     }

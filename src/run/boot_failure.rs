@@ -18,6 +18,7 @@ use crate::model::time::Spoken;
 use crate::model::{Moment, UnitName};
 
 use super::Init;
+use super::event_loop::give_back;
 use super::requests::Pending;
 
 /// Lines of a summary: as much as a console shows.
@@ -73,6 +74,7 @@ impl Init {
             machine.boot = Boot::Up;
         } else if at >= all {
             machine.boot = Boot::Up;
+            give_back();
             let took = self.now.since(self.started);
             self.say(&format!("the boot is through after {}", Spoken(took)));
             if self.settings.boot.on_failure == OnBootFailure::Reboot {

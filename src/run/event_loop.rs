@@ -18,6 +18,7 @@ use crate::logger::client::LogEvent;
 use crate::model::time::Spoken;
 use crate::model::{Moment, Pid, Signal};
 use crate::sys::clock;
+use crate::sys::limits;
 use crate::sys::memory;
 use crate::sys::poll::Readiness;
 use crate::sys::reap::{self, Reaped};
@@ -34,13 +35,19 @@ use super::{Class, Init};
 /// meets it.
 const SIGNAL_ROUNDS: usize = 16;
 
+/// What read the units and started them is over. Where its memory cannot be given back it is kept.
+pub(super) fn give_back() {
+    let _ = (memory::give_back_stack(), memory::give_back_code());
+}
+
 impl Init {
     /// Runs until everything is over.
     pub(super) fn run(&mut self) -> Ending {
         let mut ready = Vec::new();
         self.settle();
-        // What read the units and started them is over. Where it cannot be given back it is kept.
-        let _ = memory::give_back_code();
+        give_back();
+        // Who tells a thousand to end is not to wait for each of them. Without the right to, it waits.
+        let _ = limits::go_first(15);
         loop {
             self.settle();
             if let Some(ending) = self.ended() {

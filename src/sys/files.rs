@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 use super::call;
 
+/// What is asked for at first of a file that does not say how long it is.
+const UNKNOWN: usize = 1024;
+
 /// Reads a regular file of at most `limit` bytes, whole. A pipe, a device or a directory is `EINVAL`, a
 /// longer file `EFBIG`.
 pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
@@ -27,7 +30,7 @@ pub fn read_open(mut file: File, limit: u64) -> io::Result<Vec<u8>> {
         return Err(call::error(libc::EFBIG));
     }
     let size = usize::try_from(about.len()).unwrap_or(0);
-    let mut bytes = vec![0; size + 1];
+    let mut bytes = vec![0; if size == 0 { UNKNOWN } else { size + 1 }];
     let got = file.read(&mut bytes)?;
     bytes.truncate(got);
     // Who asks for one byte more than there is, and does not get it, has read all. Otherwise the size is not believed:
@@ -42,9 +45,15 @@ fn open(path: &Path) -> io::Result<File> {
     let path = call::c_path(path)?;
     // Without O_NONBLOCK a pipe that nobody writes to would be waited for.
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC | libc::O_LARGEFILE;
+    // That sexton looked is nobody's business: a time that is kept would be written to the disk. Only the owner of a file
+    // may ask for it.
     // musl's open() asks the kernel a second time for O_CLOEXEC, for kernels that do not know it; its openat() does not.
     // SAFETY: a C string.
-    let opened = call::retry(|| unsafe { libc::openat(libc::AT_FDCWD, path.as_ptr(), flags) });
+    let open = |flags| call::retry(|| unsafe { libc::openat(libc::AT_FDCWD, path.as_ptr(), flags) });
+    let opened = match open(flags | libc::O_NOATIME) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => open(flags),
+        opened => opened,
+    };
     call::owned(opened).map(File::from)
 }
 

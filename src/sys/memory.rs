@@ -1,7 +1,8 @@
-//! Gives back the memory of code that has done its work.
+//! Gives back the memory of what has done its work: code, and stack that was deeper once.
 //!
 //! ```text
 //!   __executable_start ── constants ── code ── etext │ data        given back: what is left of the line
+//!   deepest ── what deep calls used ── IN_USE │ frames of now      given back: what is left of the line
 //! ```
 //!
 //! Whoever touches a page of a program gets its neighbours mapped with it, so after reading the units nearly all of
@@ -16,6 +17,15 @@ use super::call;
 
 /// The largest page of any machine that Linux runs on; a smaller start than the first page would be refused.
 const PAGE: usize = 64 << 10;
+
+/// The page of most machines.
+const SMALL_PAGE: usize = 4 << 10;
+
+/// What is kept of the stack below the frame of now: what the calls on the way to the kernel and back use, many times over.
+const IN_USE: usize = 8 << 10;
+
+/// How deep the stack may have been. It lies below everything else by more than this.
+const DEEPEST: usize = 1 << 20;
 
 // The linker sets them, around what is never written to.
 unsafe extern "C" {
@@ -38,6 +48,26 @@ pub fn give_back_code() -> io::Result<()> {
     }
 }
 
+/// Unmaps the pages of the stack below those in use; they are empty when calls go as deep again. `EINVAL` for another thread
+/// than the first, below whose stack lies what is somebody's.
+#[doc(alias = "MADV_DONTNEED")]
+pub fn give_back_stack() -> io::Result<()> {
+    if nix::unistd::gettid() != nix::unistd::getpid() {
+        return Err(call::error(libc::EINVAL));
+    }
+    let frame = 0_u8;
+    // Where a page is larger the kernel refuses, and all is kept.
+    let end = (&raw const frame).addr().saturating_sub(IN_USE) / SMALL_PAGE * SMALL_PAGE;
+    let start = std::ptr::without_provenance_mut(end.saturating_sub(DEEPEST));
+    // SAFETY: the first thread's stack grows down to here and lies more than `DEEPEST` above all else; no frame is below this
+    // one but that of the call itself, for which `IN_USE` is kept, and no signal has a handler.
+    match call::once(unsafe { libc::madvise(start, DEEPEST, libc::MADV_DONTNEED) }) {
+        // The stack was never as deep.
+        Err(error) if error.raw_os_error() != Some(libc::ENOMEM) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +76,10 @@ mod tests {
     fn code_that_was_given_back_still_runs() {
         give_back_code().unwrap();
         assert_eq!("a constant".len(), 10);
+    }
+
+    #[test]
+    fn the_stack_of_another_thread_is_left_alone() {
+        assert_eq!(give_back_stack().unwrap_err().raw_os_error(), Some(libc::EINVAL));
     }
 }

@@ -60,6 +60,28 @@ fn limits_niceness_and_processors_are_as_the_unit_says() {
 }
 
 #[test]
+fn pid_1_goes_before_its_services_and_gives_none_of_that_away() {
+    let (machine, facts) = dumped(Plan::new(), "");
+    // Field 19 of stat(5), the 17th after the name.
+    let niceness = |pid: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.split(' ').nth(16).unwrap().parse::<i64>().unwrap()
+    };
+    // Whoever runs the tests with another priority finds that it is kept.
+    let usual = niceness("self");
+    assert_eq!(niceness(&machine.pid1().to_string()), if usual == 0 { -15 } else { usual });
+    assert_eq!(facts.number("niceness"), usual);
+    let restarted = machine.main_pid("x");
+    assert_eq!(machine.sexton(&["restart", "x"]).code, 0);
+    assert_ne!(machine.main_pid("x"), restarted);
+    let later = until("the new one has said who it is", || {
+        let facts = machine.await_facts("out/facts");
+        (facts.number("pid") != i64::from(restarted)).then_some(facts)
+    });
+    assert_eq!(later.number("niceness"), usual);
+}
+
+#[test]
 fn a_service_leads_its_group_and_holds_three_descriptors() {
     let (machine, facts) = dumped(Plan::new().setup("exec 7</etc/passwd 9>/dev/null"), "");
     let pid = facts.number("pid");

@@ -179,7 +179,7 @@ impl LogPipes {
         self.names.push(name);
         self.pipes.push(None);
         // Without room its last lines are not kept; the pipe works all the same.
-        let _ = self.tails.as_ref().map(|tails| tails.make_room(self.names.len()));
+        let _ = self.tails.as_mut().map(|tails| tails.make_room(self.names.len()));
     }
 
     /// Makes sure that a slot is this unit's: a sync gives the slots of those that went to those that came.
@@ -266,7 +266,7 @@ impl LogPipes {
             let pipe = Pipe::new(log, purpose, &self.usual, (self.next_serial, lane))?;
             self.n_filters += usize::from(pipe.through.is_some());
             // What cannot be cleared costs the first line of it, after a kill.
-            let _ = self.tails.as_ref().map(|tails| tails.clear_marks(slot, lane));
+            let _ = self.tails.as_mut().map(|tails| tails.clear_marks(slot, lane));
             if let Some(old) = self.pipes.get_mut(index).ok_or_else(missing)?.replace(pipe) {
                 self.n_filters = self.n_filters.saturating_sub(usize::from(old.through.is_some()));
                 self.keep_earlier(slot, old);
