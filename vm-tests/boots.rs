@@ -87,7 +87,8 @@ fn what_is_typed_on_the_console_reaches_the_service_that_has_it() {
     let plan = Plan::new(Kernel::Uml).with(|tree| tree.device("dev/tty0", 0o600, 4, 0));
     let script =
         "echo what now? >/dev/tty0; read -r word; echo \"you said $word\" >/dev/tty0; exec sleep 1000";
-    let mut vm = plan.shell("listener", script, "[process]\nstdin = \"tty:/dev/tty0\"\n").boot();
+    // Under this name it takes the place of the login there, which would read the word itself.
+    let mut vm = plan.shell("console", script, "[process]\nstdin = \"tty:/dev/tty0\"\n").boot();
     vm.await_console("what now?");
     vm.type_line("speak");
     vm.await_console("you said speak");

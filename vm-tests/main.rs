@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   tree ── archive, ext4, squashfs ──▶ machine ── kernel ──▶ console, channel, monitor
-//!   boots   stops   kept   troubles   resources   places   rescue   watchdog     what is shown, one theme a file
+//!   boots   stops   kept   troubles   resources   app   places   rescue   watchdog     what is shown, one theme a file
 //! ```
 //!
 //! What has to be there: the packages that `scripts/test` names, and `vm-tests/fetch-kernels`.
@@ -17,6 +17,7 @@
 )]
 mod harness;
 
+mod app;
 mod archive;
 mod boots;
 mod channel;

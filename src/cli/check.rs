@@ -331,6 +331,33 @@ mod tests {
     }
 
     #[test]
+    fn instances_whose_files_name_no_port_share_the_default() {
+        let warned = |file: &str, place: &str, files: &[(&str, &str)], words: &str| {
+            let text = advised_of(file, place, files);
+            assert!(text.contains(words), "{text}");
+        };
+        let redis = "the files of 'redis@1' and 'redis@2' come to '6379'";
+        warned("redis@", "/etc/redis", &[("redis_1.conf", ""), ("redis_2.conf", "# port 1\n")], redis);
+        warned("redis@", "/etc/redis", &[("redis_1.conf", "port 6379\n"), ("redis_2.conf", "")], redis);
+        let puma = "the files of 'puma@a' and 'puma@b' come to 'tcp://0.0.0.0:9292'";
+        warned("puma@", "/etc/puma", &[("a.rb", "threads 1\n"), ("b.rb", "app 1\n")], puma);
+        let gunicorn = "the files of 'gunicorn@a' and 'gunicorn@b' come to '127.0.0.1:8000'";
+        warned("gunicorn@", "/etc/gunicorn", &[("a.conf.py", "x = 1\n"), ("b.conf.py", "")], gunicorn);
+        let two = "[instances]\nnames = [\"shop\", \"blog\"]\n";
+        let mariadb = "the commands of 'mariadb@blog' and 'mariadb@shop' both say '3306'";
+        warned("mariadb@", "/nowhere", &[("../units/mariadb@.d/two.toml", two)], mariadb);
+        for (file, place, files) in [
+            ("redis@", "/etc/redis", [("redis_1.conf", ""), ("redis_2.conf", "port 0\n")]),
+            ("redis@", "/etc/redis", [("redis_1.conf", ""), ("redis_2.conf", "include /etc/other.conf\n")]),
+            ("puma@", "/etc/puma", [("a.rb", ""), ("b.rb", "port ENV['PORT']\n")]),
+            ("gunicorn@", "/etc/gunicorn", [("a.conf.py", ""), ("b.conf.py", "bind = ['a:1', 'b:2']\n")]),
+        ] {
+            let text = advised_of(file, place, &files);
+            assert!(!text.contains("only one of them"), "{file}: {text}");
+        }
+    }
+
+    #[test]
     fn a_path_that_is_not_there_is_an_error() {
         let (code, text) = check(&[PathBuf::from("/nowhere/at/all")], false);
         assert_eq!(code, 1);

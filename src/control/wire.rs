@@ -111,6 +111,9 @@ pub struct UnitDetails {
     /// How its configuration was last tested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_test: Option<Step>,
+    /// What failed since its start and was passed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<Step>,
     /// What its cgroup uses; none where it has none, and does not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
@@ -303,6 +306,9 @@ pub struct PlanReport {
     pub added: Vec<String>,
     /// Units that are gone.
     pub removed: Vec<String>,
+    /// What sexton's own settings come to, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<String>,
     /// Units that take their turns one after the other.
     pub rolling: bool,
     /// What is wrong in the unit files that a sync would refuse, as lines.

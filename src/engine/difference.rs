@@ -48,6 +48,11 @@ impl Difference {
         Difference { removed: self.removed.clone(), replaced: self.replaced.clone(), ..Difference::default() }
     }
 
+    /// Units that go by their old definitions until then.
+    pub(crate) fn outdated(&self) -> BTreeSet<UnitId> {
+        self.removed.iter().copied().chain(self.replaced.iter().map(|(unit, _)| *unit)).collect()
+    }
+
     /// Units that are there already and go or change.
     pub(crate) fn units(&self) -> impl Iterator<Item = UnitId> {
         let changed = self.replaced.iter().chain(&self.amended).map(|(unit, _)| *unit);

@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | `Inspect` | `Inspected` |
 //! | `Spawn` | `Spawned`, then one `Exited`, or `Judged` where the role's output is judged; or `SpawnFailed` |
-//! | `Probe` | `Probed`, unless `ForgetProbe` comes first |
+//! | `Probe` | `Probed`, or `ReloadDenied`, unless `ForgetProbe` comes first |
 //! | `AwaitReadiness` | `BecameReady`, unless `ForgetReadiness` comes first |
 //! | `AwaitPidFile` | `MainPidChanged`, unless `ForgetReadiness` comes first |
 //! | `Signal` | nothing; a process that is gone is no error |
@@ -57,6 +57,11 @@ pub enum Effect {
         unit: UnitId,
         /// Which of the two.
         verdict: Renders,
+    },
+    /// It is told to reload: what it writes from here on is looked at with each `Probe`, for `[reload] fail-output`.
+    HeedOutput {
+        /// Which unit.
+        unit: UnitId,
     },
     /// Look once whether a reloaded unit serves, as its `[ready]` says; the engine asks again after `interval`. Where
     /// `[ready]` names something that only a start can show, it serves.

@@ -328,6 +328,10 @@ impl Engine {
     fn errand_gone(&mut self, unit: UnitId) {
         self.arm_errand(unit, None);
         let Some(errand) = self.errands.remove(&unit) else { return };
+        let reload = errand.spec.program().and_then(|program| program.reload.as_ref());
+        if matches!(errand.task, Task::Reload { .. }) && reload.is_some_and(|r| r.fail_output.is_some()) {
+            self.do_this(Effect::ForgetProbe { unit });
+        }
         // Its stop, or its start, may have waited for this.
         self.look_at(unit);
         self.overlap_sees(unit);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::{ExitStatus, Pid, Signal, SpawnError, Unit, UnitName};
 
-use super::verdict::Verdict;
+use super::verdict::{Complaint, Verdict};
 
 /// A unit's place in the engine's tables. It stays the same for as long as the engine lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,6 +108,13 @@ pub enum Event {
         /// It serves; or why it does not.
         result: Result<(), String>,
     },
+    /// A unit that was asked with [`Effect::Probe`](super::Effect::Probe) wrote what `[reload] fail-output` names.
+    ReloadDenied {
+        /// Which unit.
+        unit: UnitId,
+        /// What it wrote.
+        complaint: Box<Complaint>,
+    },
     /// What was watched for with [`Effect::AwaitReadiness`](super::Effect::AwaitReadiness) was seen.
     BecameReady {
         /// Which unit.
@@ -162,6 +169,7 @@ impl Event {
             | Event::Exited { unit, .. }
             | Event::Judged { unit, .. }
             | Event::Probed { unit, .. }
+            | Event::ReloadDenied { unit, .. }
             | Event::BecameReady { unit }
             | Event::MainPidChanged { unit, .. }
             | Event::TimeoutExtended { unit, .. }

@@ -80,6 +80,7 @@ impl Engine {
     fn go_by_the_new(&mut self, unit: UnitId, starts: &[UnitId]) {
         if let State::Stopping { stage: StopStage::Unhurried, .. } = self.cell(unit).state
             && self.kill_policy(unit) != Kill::Never
+            && self.cell(unit).deadline.is_none()
         {
             self.arm(unit, Duration::ZERO);
         }
@@ -165,7 +166,7 @@ impl Engine {
     /// when it was; it may run all the same.
     pub(super) fn connect(&mut self, fresh: &[UnitId]) {
         let entries: Vec<Option<Entry>> = self.cells.iter().map(entry_of).collect();
-        let (graph, defects) = Graph::new(&entries);
+        let (graph, defects) = Graph::beside_old(&entries, &self.outdated);
         for defect in defects.into_iter().filter(|defect| fresh.contains(&defect.unit)) {
             let cell = self.cell_mut(defect.unit);
             cell.state = State::Failed;
@@ -194,8 +195,8 @@ impl Engine {
         let unsettled = outgoing.iter().filter(|edge| is_order(edge.kind) && standing(edge.unit).unsettled);
         let needed_by = incoming.iter().filter(|edge| is_need(edge.kind) && standing(edge.unit).active);
         let stopping = incoming.iter().filter(|edge| is_order(edge.kind) && standing(edge.unit).stopping_too);
-        let counts =
-            [needs_missing.count(), unsettled.count(), needed_by.count(), stopping.count()].map(count);
+        let needed_by = needed_by.count() + self.needed_by_former(unit);
+        let counts = [needs_missing.count(), unsettled.count(), needed_by, stopping.count()].map(count);
         let cell = self.cell_mut(unit);
         let own = [
             &mut cell.needs_missing,

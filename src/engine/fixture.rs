@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::model::unit::{
-    ConfigTest, Entry, Hook, Hooks, Kill, Kind, Occasions, OnFailure, OnPreStopFailure, PreStop, Process,
-    Program, Readiness, Ready, Reload, ReloadBy, Render, Require, Restart, RestartOn, Stop, StopStep, Unit,
-    Until,
+    ConfigTest, Entry, HalfMade, Hook, Hooks, Kill, Kind, Occasions, OnFailure, OnPreStopFailure, PreStop,
+    Process, Program, Readiness, Ready, Reload, ReloadBy, Render, Require, Restart, RestartOn, Stop,
+    StopStep, Unit, Until,
 };
 use crate::model::{Command, Number, Signal, Text, UnitName};
 
@@ -73,7 +73,14 @@ pub(crate) fn command(program: &str) -> Command {
 
 /// A hook that may take ten seconds.
 pub(crate) fn hook(on_failure: OnFailure) -> Hook {
-    Hook { exec: command("hook"), creates: None, timeout: Duration::from_secs(10), on_failure, run_as: None }
+    Hook {
+        exec: command("hook"),
+        creates: None,
+        half_made: HalfMade::RunAgain,
+        timeout: Duration::from_secs(10),
+        on_failure,
+        run_as: None,
+    }
 }
 
 fn draft(name: &str, form: Form) -> Draft {
@@ -263,6 +270,7 @@ impl Draft {
             timeout: Duration::from_secs(5),
             settle: Duration::from_millis(500),
             verify: None,
+            fail_output: None,
         };
         change(&mut reload);
         self.reload = Some(reload);

@@ -154,6 +154,21 @@ impl Engine {
         if is_tested { self.begin_tests(id, Step::Testing) } else { self.begin_overlap(id) }
     }
 
+    /// More units belong to it than at its beginning. True where that means to test once more.
+    pub(super) fn join_gate(&mut self, id: RequestId, new: Vec<UnitId>, members: Members) -> bool {
+        let Members { tests, stops, overlaps } = members;
+        let runs = |unit: &UnitId| self.tested_definition(id, *unit).is_some_and(|u| u.program().is_some());
+        let tests: Vec<UnitId> = tests.into_iter().filter(runs).collect();
+        let Some(gated) = self.gated_mut(id) else { return true };
+        let is_more = gated.gate == Gate::Enforced && tests.iter().any(|unit| !gated.tests.contains(unit));
+        gated.scope.extend(new);
+        (gated.tests, gated.stops, gated.overlaps) = (tests, stops, overlaps);
+        if is_more {
+            self.begin_tests(id, Step::Testing);
+        }
+        is_more
+    }
+
     /// Goes over to a step that waits for this many errands.
     pub(super) fn await_errands(&mut self, id: RequestId, step: Step, n_errands: usize) {
         let Some(transaction) = self.transactions.get_mut(&id) else { return };

@@ -8,6 +8,8 @@
 //! An edge always points from what starts later to what starts earlier; between two units there is at
 //! most one, the strongest. Everything here is settled when the units are read and never changes.
 
+use std::collections::BTreeSet;
+
 use crate::model::UnitName;
 use crate::model::unit::Entry;
 
@@ -62,6 +64,12 @@ pub(crate) struct Defect {
 impl Graph {
     /// Builds the graph of `entries`; a unit's place in them is its id, and a place may be empty.
     pub(crate) fn new(entries: &[Option<Entry>]) -> (Graph, Vec<Defect>) {
+        Graph::beside_old(entries, &BTreeSet::new())
+    }
+
+    /// As [`Graph::new`], where some units go by old files yet and the others by new ones. Where both together lead back
+    /// to themselves it is the edges of the `old` units that do not count: none of these is started any more.
+    pub(crate) fn beside_old(entries: &[Option<Entry>], old: &BTreeSet<UnitId>) -> (Graph, Vec<Defect>) {
         let name_of = |id: &UnitId| entries.get(id.index())?.as_ref().map(Entry::name);
         let mut by_name: Vec<UnitId> = (0..entries.len()).map(UnitId::from_index).collect();
         by_name.retain(|id| name_of(id).is_some());
@@ -104,7 +112,17 @@ impl Graph {
         edges.dedup_by_key(|(from, edge)| (*from, edge.unit));
         conflicts.sort_unstable();
         conflicts.dedup();
-        let cyclic = in_cycles(entries.len(), &edges);
+        let mut cyclic = in_cycles(entries.len(), &edges);
+        if !cyclic.is_empty() && !old.is_empty() {
+            // That one unit comes after another may be said by either.
+            let is_old = |from: &UnitId, edge: &Edge| {
+                old.contains(from) || (edge.kind == EdgeKind::After && old.contains(&edge.unit))
+            };
+            edges.retain(|(from, edge)| {
+                !(is_old(from, edge) && cyclic.contains(from) && cyclic.contains(&edge.unit))
+            });
+            cyclic = in_cycles(entries.len(), &edges);
+        }
         let words = "its dependencies lead back to itself";
         defects.extend(cyclic.iter().map(|unit| Defect { unit: *unit, words: words.to_owned() }));
         edges.retain(|(from, edge)| !(cyclic.contains(from) && cyclic.contains(&edge.unit)));
@@ -242,6 +260,22 @@ mod tests {
         let (graph, _) = graph(vec![fixture::service("a").conflicts("b"), fixture::service("b")]);
         assert_eq!(graph.conflicts(UnitId(0)), [UnitId(1)]);
         assert_eq!(graph.conflicts(UnitId(1)), [UnitId(0)]);
+    }
+
+    #[test]
+    fn in_a_cycle_of_old_and_new_files_the_edges_of_the_old_ones_do_not_count() {
+        let drafts = vec![
+            fixture::service("old").needs("new"),
+            fixture::service("new").needs("old"),
+            fixture::service("other").before("new"),
+        ];
+        let entries: Vec<Option<Entry>> = fixture::entries(drafts).into_iter().map(Some).collect();
+        let [old, new, other] = [0, 1, 2].map(UnitId::from_index);
+        let (graph, defects) = Graph::beside_old(&entries, &BTreeSet::from([old]));
+        assert!(defects.is_empty());
+        assert_eq!(graph.outgoing(old), []);
+        let edge = |unit, kind| Edge { unit, kind };
+        assert_eq!(graph.outgoing(new), [edge(old, EdgeKind::Needs), edge(other, EdgeKind::After)]);
     }
 
     #[test]

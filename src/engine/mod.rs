@@ -24,6 +24,7 @@
 //!   timers, random                            shutdown    everything down, by a deadline
 //! ```
 
+mod beside;
 mod cell;
 mod difference;
 pub mod effect;
@@ -66,7 +67,7 @@ mod view;
 mod why;
 mod why_beside;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::model::unit::Entry;
@@ -157,6 +158,10 @@ pub struct Engine {
     claims: BTreeMap<UnitId, RequestId>,
     /// The sync that is on its way, until its definitions hold.
     syncing: Option<RequestId>,
+    /// Units that go by old files while it is at its stops.
+    outdated: BTreeSet<UnitId>,
+    /// Units that it starts next: nobody waits for them in vain.
+    to_come: BTreeSet<UnitId>,
     /// Units that a boot by the present files would start.
     boot: Vec<UnitName>,
     /// Stops that wait until the units are free.
@@ -237,6 +242,8 @@ impl Engine {
             errand_timers: Timers::default(),
             claims: BTreeMap::new(),
             syncing: None,
+            outdated: BTreeSet::new(),
+            to_come: BTreeSet::new(),
             boot: Vec::new(),
             postponed: Vec::new(),
             transactions: BTreeMap::new(),
@@ -319,6 +326,7 @@ impl Engine {
                 self.inspected_for_trial(unit, finding);
             }
             Event::Probed { unit, result } => self.probed(unit, result),
+            Event::ReloadDenied { unit, complaint } => self.denied(unit, complaint),
             Event::BecameReady { unit } => self.transition(unit, Input::BecameReady),
             Event::MainPidChanged { unit, pid } => self.transition(unit, Input::MainPidChanged(pid)),
             Event::TimeoutExtended { unit, by } => self.transition(unit, Input::Extended(by)),

@@ -8,9 +8,9 @@
 //!                             └─ fails, ends, is given up: forgotten; the old process was never touched
 //! ```
 //!
-//! A hidden cell has no name, no neighbours and no wishes; nobody but this file knows of it. Its ids begin where those of
-//! units never come to, and none is used twice: what is told of a run that is gone is nobody's. As long as a unit has one
-//! it counts as active, so what it needs is not stopped under the run that nobody sees.
+//! A hidden cell has no name, no neighbours (but see `beside.rs`) and no wishes; nobody else knows of it. Its ids begin
+//! where those of units never come to, and none is used twice: what is told of a run that is gone is nobody's. As long as
+//! a unit has one it counts as active, so what it needs is not stopped under the run that nobody sees.
 //!
 //! A unit whose old process ends by itself waits for its successor, which takes its place as soon as it is ready.
 
@@ -42,16 +42,16 @@ const SETTLE: Duration = Duration::from_secs(1);
 pub(super) struct Hidden {
     pub(super) cell: Cell,
     /// The unit.
-    of: UnitId,
+    pub(super) of: UnitId,
     /// For which request, and under which number that is known outside.
-    request: RequestId,
+    pub(super) request: RequestId,
     asker: RequestId,
-    part: Part,
+    pub(super) part: Part,
 }
 
 /// What a hidden run is to its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     /// Its successor, which is not ready.
     Coming,
     /// Its successor, which can take over at any time.
@@ -115,12 +115,12 @@ impl Engine {
     /// All tests have passed: the successors set out. A unit that serves no longer is restarted like any other.
     pub(super) fn begin_overlap(&mut self, id: RequestId) {
         let now = self.now;
-        let Some(gated) = self.gated(id) else { return };
-        let can = |unit: &UnitId| self.can_overlap(*unit) && !self.overlaps.contains_key(unit);
-        let units: Vec<UnitId> = gated.overlaps.iter().copied().filter(can).collect();
+        if self.widen(id) {
+            return;
+        }
         let Some(gated) = self.gated_mut(id) else { return };
         gated.since = now;
-        gated.overlaps.clone_from(&units);
+        let units = gated.overlaps.clone();
         if units.is_empty() {
             return self.begin_hooks(id);
         }
@@ -310,6 +310,7 @@ impl Engine {
 
     /// Nothing of a hidden run is left.
     fn forget_run(&mut self, hidden: UnitId) {
+        let needs = self.own_needs(hidden);
         let Some(run) = self.hidden.get_mut(&hidden) else { return };
         let part = std::mem::replace(&mut run.part, Part::Gone);
         let (of, request, requests) = (run.of, run.request, std::mem::take(&mut run.cell.requests));
@@ -318,6 +319,7 @@ impl Engine {
         self.set_deadline(hidden, None);
         self.overlaps.remove(&of);
         self.gone.push(hidden);
+        self.give_back_needs(&needs);
         for (id, _) in requests {
             if let Some(transaction) = self.transactions.get_mut(&id) {
                 transaction.to_stop.retain(|unit| *unit != hidden);

@@ -64,6 +64,9 @@ impl Engine {
         }
         if old.satisfied != new.satisfied || old.unsettled != new.unsettled {
             self.tell_later_ones(unit, old, new);
+            if !self.hidden.is_empty() {
+                self.wake_successors();
+            }
         }
         if old.active != new.active || old.stopping_too != new.stopping_too {
             self.tell_earlier_ones(unit, old, new);
@@ -133,6 +136,10 @@ impl Engine {
         }
         let cell = self.cell_mut(unit);
         cell.queued = false;
+        // Somebody may have wished up meanwhile what a sync has removed.
+        if cell.departed {
+            return;
+        }
         if cell.goes_down() {
             // Before its main process runs nobody relies on it, and what it has begun must not go on.
             let idle = matches!(
@@ -166,17 +173,20 @@ impl Engine {
         }
     }
 
-    /// Is something that it needs not up? A successor needs what its unit does.
+    /// Is something that it needs not up? A successor needs what its unit does, or its new files say.
     pub(super) fn lacks_a_need(&self, unit: UnitId) -> bool {
-        self.cell(self.stands_for(unit)).needs_missing > 0
+        match self.comes_by_new_files(unit) {
+            true => self.lacks_a_new_need(unit),
+            false => self.cell(self.stands_for(unit)).needs_missing > 0,
+        }
     }
 
     fn examine_waiting(&mut self, unit: UnitId) {
         let of = self.stands_for(unit);
         let cell = self.cell(of);
-        if cell.needs_missing == 0 && cell.order_unsettled == 0 {
+        if (cell.needs_missing == 0 && cell.order_unsettled == 0) || self.comes_by_new_files(unit) {
             // Its errand, or the end of its successor, has it looked at again.
-            if self.is_on_trial(unit) || self.awaits_successor(unit) {
+            if self.is_on_trial(unit) || self.awaits_successor(unit) || self.waits_by_itself(unit) {
                 return;
             }
             return self.transition(unit, Input::Start);
@@ -188,7 +198,9 @@ impl Engine {
         let edges = self.graph.outgoing(unit);
         self.tally.work += edges.len() as u64;
         let needs = edges.iter().filter(|edge| edge.kind == EdgeKind::Needs);
-        let dead = needs.map(|edge| edge.unit).find(|need| self.cell(*need).is_dead());
+        let dead = needs
+            .map(|edge| edge.unit)
+            .find(|need| self.cell(*need).is_dead() && !self.to_come.contains(need));
         if let Some(need) = dead {
             self.doom(unit, need);
         }

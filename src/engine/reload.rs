@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!   signal ──────────────┬─▶ Settle: its main process lives on ─▶ Probe: `[ready]` ─▶ `verify` ─▶ passed
-//!   command ─ exited 0 ──┘                                         │ ▲ again after `interval`
-//!                                                                  └─┘
+//!   command ─ exited 0 ──┘                                         │ │ ▲ again after `interval`
+//!                                 `fail-output` was written: failed ◀┘ └─┘
 //! ```
 //!
 //! All of it has `[reload] timeout`; a `verify` that fails is tried again until then. Another main process may take over; the end of the main process is a failure.
@@ -20,6 +20,7 @@ use super::errand::{Attempted, Doing, End, Task};
 use super::event::{Role, UnitId};
 use super::failure::Failure;
 use super::state::{Process, State};
+use super::verdict::Complaint;
 
 /// How long after a verification that failed it is tried again.
 const VERIFY_AGAIN: Duration = Duration::from_secs(1);
@@ -34,6 +35,9 @@ impl Engine {
             return self.end_errand(unit, End::Failed(failure));
         };
         self.begin_limit(unit, timeout);
+        if self.reload_of(unit).is_some_and(|reload| reload.fail_output.is_some()) {
+            self.do_this(Effect::HeedOutput { unit });
+        }
         match how {
             ReloadBy::Signal(signal) => self.signal_reload(unit, pid, signal),
             ReloadBy::Command(_) => self.order_errand(unit, Role::Reload, 0),
@@ -86,6 +90,14 @@ impl Engine {
                 self.do_next(unit, Doing::Settle, Process::None, None);
                 self.end_errand(unit, End::Passed);
             }
+        }
+    }
+
+    /// It says itself that it has not taken its configuration: there is nothing to wait for.
+    pub(super) fn denied(&mut self, unit: UnitId, complaint: Box<Complaint>) {
+        if self.errands.get(&unit).is_some_and(|errand| errand.doing == Doing::Probe) {
+            self.do_next(unit, Doing::Settle, Process::None, None);
+            self.end_errand(unit, End::Failed(Failure::Judged { role: Role::Main, complaint }));
         }
     }
 

@@ -249,16 +249,27 @@ impl Engine {
         self.hand_over(unit, old, pid);
         self.amend(unit, State::Stopping { main: Process::Running(pid), helper, stage, ending });
         // The signal of this step went to the process that is not the main one any more.
-        if let StopStage::Step(place) = stage
-            && let Some(step) = self.step_of(unit, place)
-        {
-            self.do_this(Effect::Signal { unit, pid, scope: Scope::Process, signal: step.signal });
+        let StopStage::Step(place) = stage else { return };
+        match self.step_of(unit, place) {
+            Some(step) => {
+                self.do_this(Effect::Signal { unit, pid, scope: Scope::Process, signal: step.signal })
+            }
+            // New files have taken this step away: what comes after it is next.
+            None => self.stop_step(unit, Process::Running(pid), place, ending),
         }
     }
 
     pub(super) fn extend_stop(&mut self, unit: UnitId, stage: StopStage, by: Duration) {
-        let may = matches!(stage, StopStage::Command | StopStage::Settling | StopStage::Step(_));
-        if may && self.cell(unit).deadline.is_some_and(|deadline| deadline < self.now + by) {
+        let deadline = self.cell(unit).deadline;
+        let is_more = match stage {
+            StopStage::Command | StopStage::Settling | StopStage::Step(_) => {
+                deadline.is_some_and(|deadline| deadline < self.now + by)
+            }
+            // It has all the time there is, but for new files that say that it may be killed.
+            StopStage::Unhurried => deadline.is_none_or(|deadline| deadline < self.now + by),
+            _ => false,
+        };
+        if is_more {
             self.arm(unit, by);
         }
     }
@@ -294,7 +305,7 @@ impl Engine {
             }
             StopStage::Settling => self.stop_step(unit, main, 0, ending),
             StopStage::Step(place) => self.stop_step(unit, main, place.saturating_add(1), ending),
-            // Its files have said since that it may be killed.
+            // Its files have said since that it may be killed, or the time that it asked for is over.
             StopStage::Unhurried => self.stop_step(unit, main, u16::MAX, ending),
             StopStage::Inspecting | StopStage::Spawning => self.impossible(),
         }

@@ -147,7 +147,7 @@ impl Engine {
 
     /// What goes down for this difference, when as many as can of `able` are replaced while they serve; these come second.
     fn stops_of(&self, difference: &Difference, able: Vec<UnitId>) -> (Vec<UnitId>, Vec<UnitId>) {
-        let graph = self.graph_with(&difference.at_first());
+        let graph = self.graph_beside(&difference.at_first(), &difference.outdated());
         let changed = difference.replaced.iter().map(|(unit, _)| *unit);
         // What another restart holds down comes up by itself as soon as that lets go.
         let is_held = |unit: &UnitId| {
@@ -206,8 +206,19 @@ impl Engine {
         SyncScope { tests: unique(&tests), stops, overlaps, named, starts }
     }
 
+    /// What a sync touches when these are replaced while they serve.
+    pub(super) fn sync_members(&self, sync: &Sync, able: Vec<UnitId>) -> Members {
+        let SyncScope { tests, stops, overlaps, .. } = self.sync_scope(sync, able);
+        Members { tests, stops, overlaps }
+    }
+
     /// The graph as it will be.
     fn graph_with(&self, difference: &Difference) -> Graph {
+        self.graph_beside(difference, &BTreeSet::new())
+    }
+
+    /// As [`Engine::graph_with`], while these go by old files.
+    fn graph_beside(&self, difference: &Difference, old: &BTreeSet<UnitId>) -> Graph {
         let mut entries: Vec<Option<Entry>> = self.cells.iter().map(entry_of).collect();
         let mut set = |unit: UnitId, entry: Option<Entry>| {
             if entries.len() <= unit.index() {
@@ -227,7 +238,7 @@ impl Engine {
         for (unit, new) in places.into_iter().zip(&difference.added) {
             set(unit, Some(Entry::Unit(new.clone())));
         }
-        Graph::new(&entries).0
+        Graph::beside_old(&entries, old).0
     }
 
     /// Tests and hooks are through: what has to go goes down.
@@ -240,6 +251,8 @@ impl Engine {
     ) {
         let replaced = self.take_over(id, overlaps);
         let SyncScope { stops, named, starts, .. } = self.sync_scope(&sync, overlaps.to_vec());
+        self.outdated = sync.difference.outdated();
+        self.to_come = starts.iter().copied().collect();
         self.exchange(sync.difference.at_first(), &starts);
         self.boot.clone_from(&sync.boot);
         if !stops.is_empty() || !replaced.is_empty() {
@@ -271,6 +284,8 @@ impl Engine {
 
     /// All that goes or changes is down: the new definitions hold. Answers what has to come up.
     pub(super) fn finish_sync(&mut self, id: RequestId, sync: &Sync, named: &[UnitId]) -> Vec<UnitId> {
+        self.outdated.clear();
+        self.to_come.clear();
         self.exchange(sync.difference.at_last(), &[]);
         self.syncing = None;
         let scope = self.start_scope(named);
@@ -289,6 +304,16 @@ impl Engine {
         let (sync, named) = transaction.sync.as_ref()?;
         let is_its = sync.units().any(|own| own == unit);
         (is_its || transaction.to_stop.contains(&unit) || named.contains(&unit)).then_some(id)
+    }
+
+    /// It brings nothing up: who waits for that waits in vain.
+    pub(super) fn sync_gave_up(&mut self) {
+        self.to_come.clear();
+        for unit in self.ids().collect::<Vec<_>>() {
+            if let State::Waiting { .. } = self.cell(unit).state {
+                self.look_at(unit);
+            }
+        }
     }
 
     /// Units are stopped while a sync is at its stops: it brings up nothing that would bring them up again.

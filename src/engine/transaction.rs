@@ -176,6 +176,12 @@ impl Engine {
     }
 
     fn start_what_was_stopped(&mut self, id: RequestId) {
+        // Whether an essential unit decides the end is a matter of the definition by which it ended.
+        if self.syncing == Some(id)
+            && let Some(unit) = self.decided.take()
+        {
+            self.essential_ended(unit);
+        }
         let Some(transaction) = self.transactions.get_mut(&id) else { return };
         transaction.step = Step::Starting;
         let (answer, to_stop, tested) =
@@ -207,6 +213,25 @@ impl Engine {
         }
     }
 
+    /// Had this phase of a request nothing to do, so that it is over already?
+    pub fn went_by(&self, id: RequestId, phase: &TransactionPhase) -> bool {
+        let step = match phase {
+            TransactionPhase::Testing => Step::Testing,
+            TransactionPhase::PreStopping => Step::PreStopping,
+            TransactionPhase::TestingAgain => Step::Retesting,
+            TransactionPhase::Undoing => Step::Undoing,
+            TransactionPhase::Overlapping => Step::Overlapping,
+            TransactionPhase::Stopping => Step::Stopping,
+            TransactionPhase::Starting => Step::Starting,
+            TransactionPhase::Reloading => Step::Reloading,
+            TransactionPhase::Rolling { .. } => return false,
+        };
+        // The turn of a roll has a number of its own.
+        let turns = self.inner.iter().filter(|(_, outer)| **outer == id).map(|(inner, _)| inner);
+        let mut all = turns.chain([&id]).filter_map(|id| self.transactions.get(id));
+        !all.any(|transaction| transaction.step == step)
+    }
+
     /// Who waits for a unit that outlives KILL waits in vain.
     fn answer_if_held_up(&mut self, id: RequestId) {
         let Some(transaction) = self.transactions.get(&id) else { return };
@@ -230,6 +255,7 @@ impl Engine {
         if is_sync {
             self.syncing = None;
             self.claims.retain(|_, by| *by != id);
+            self.sync_gave_up();
             self.take_up_postponed();
         }
     }

@@ -115,10 +115,14 @@ impl Engine {
         };
         let passed_over = hook.is_some_and(|hook| hook.on_failure == OnFailure::Continue);
         match attempted {
-            Attempted::Failed(failure) if !passed_over => self.end_errand(unit, End::Failed(failure)),
-            Attempted::Failed(_) | Attempted::Done(_) | Attempted::NotYet(_) => {
-                self.try_after(unit, Some(trial))
+            Attempted::Failed(failure) if passed_over => {
+                if self.cell(unit).unit().is_some() {
+                    self.pass_over(unit, failure);
+                }
+                self.try_after(unit, Some(trial));
             }
+            Attempted::Failed(failure) => self.end_errand(unit, End::Failed(failure)),
+            Attempted::Done(_) | Attempted::NotYet(_) => self.try_after(unit, Some(trial)),
         }
     }
 

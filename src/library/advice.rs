@@ -13,6 +13,8 @@ pub struct Advice {
     pub when: When,
     /// What is to be done, or what comes of it.
     pub says: String,
+    /// What holds where no text says anything.
+    pub default: Option<String>,
     find: Regex,
 }
 
@@ -30,10 +32,12 @@ pub enum When {
 }
 
 impl Advice {
-    /// What a text has of it: the first group of the expression, or all that matches. The last one holds.
+    /// What a text has of it: the first group of the expression, or all that matches where it has none. The last one holds.
+    /// It is empty where something matches beside the group.
     pub fn value<'t>(&self, text: &'t str) -> Option<&'t str> {
         let found = self.find.captures_iter(text).last()?;
-        found.get(1).or_else(|| found.get(0)).map(|found| found.as_str().trim())
+        let value = if found.len() > 1 { found.get(1) } else { found.get(0) };
+        Some(value.map_or("", |value| value.as_str().trim()))
     }
 }
 
@@ -55,7 +59,8 @@ fn one(item: &Table) -> Option<Advice> {
         _ => return None,
     };
     let find = Regex::new(word("find")).ok()?;
-    Some(Advice { files: word("files").to_owned(), when, says: word("says").to_owned(), find })
+    let default = item.get("default").and_then(Value::as_str).map(str::to_owned);
+    Some(Advice { files: word("files").to_owned(), when, says: word("says").to_owned(), default, find })
 }
 
 #[cfg(test)]
@@ -70,6 +75,11 @@ mod tests {
         let [port, word] = &advice[..] else { panic!("{advice:?}") };
         assert_eq!(port.value("port 1\n# port 3\nport 2\n"), Some("2"));
         assert_eq!((port.value("nothing"), word.value("abc")), (None, Some("bc")));
+        let [port] = &of("[library]\nadvice = [{ find = 'port (?:0|(\\d+))', when = \"shared\" }]")[..]
+        else {
+            panic!()
+        };
+        assert_eq!((port.value("port 0"), port.value("port 0 port 7")), (Some(""), Some("7")));
         assert!(of("[service]\nexec = [\"x\"]\n").is_empty() && of("no = ").is_empty());
     }
 

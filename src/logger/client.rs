@@ -227,6 +227,16 @@ impl LogPipes {
         self.tails.as_ref().map(|tails| tails.lines(slot)).unwrap_or_default()
     }
 
+    /// How much of the unit's output was read by now, for [`LogPipes::since`].
+    pub fn mark(&self, slot: Slot) -> u64 {
+        self.tails.as_ref().map_or(0, |tails| tails.written(slot))
+    }
+
+    /// What the unit has written since then, in lines, oldest first, as far as it is kept: 2 KB.
+    pub fn since(&self, slot: Slot, mark: u64) -> Vec<String> {
+        self.tails.as_ref().map(|tails| tails.lines_since(slot, mark, usize::MAX)).unwrap_or_default()
+    }
+
     /// Says something in sexton's own name, with the next [`LogPipes::flush`]: a thousand units that become ready in
     /// one turn are a few messages and not a thousand.
     pub fn message(&mut self, text: &str, now: Moment) {

@@ -282,8 +282,12 @@ impl<'a> Logger<'a> {
         }
         source.settle(self.memory.as_ref());
         self.desk.out.shrink_to(MAX_OUT);
+        let is_over = source.is_at_its_end();
         self.tend_feed(place);
         self.tell_match(place, matched);
+        if is_over {
+            self.end_line(place);
+        }
         progress
     }
 

@@ -18,6 +18,7 @@ use super::lines::Lines;
 use super::memory::{Left, Mark, Memory};
 use super::protocol::{Attachment, Spot};
 use crate::model::{Moment, Pid};
+use crate::sys::pipe;
 
 /// What a read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub(super) struct Source {
     pub(super) is_paused: bool,
     /// What comes by it comes out of a filter, which may go on within its line when the unit has ended.
     pub(super) is_filtered: bool,
+    /// After so many bytes more comes nothing of the process that ended.
+    last: Option<usize>,
     /// Bytes of a line that are passed over at most, until it ends.
     passing: Option<usize>,
     /// Lines that lost their beginning and were passed over, and are not yet counted.
@@ -73,6 +76,7 @@ impl Source {
             has_ended: false,
             is_paused: false,
             is_filtered: false,
+            last: None,
             passing: None,
             beheaded: 0,
             is_marked: true,
@@ -118,14 +122,30 @@ impl Source {
         self.file.as_fd()
     }
 
-    /// Reads what is there, at most a buffer of it.
+    /// The process that wrote has ended, and its filter has not taken all of it yet: the line that it ended in is over with
+    /// the last byte that is in the pipe now. True: there is none.
+    pub(super) fn ends_with_what_is_there(&mut self) -> bool {
+        let unread = pipe::unread(self.file.as_fd()).unwrap_or(0);
+        self.last = (unread > 0).then_some(unread);
+        self.last.is_none()
+    }
+
+    /// Is the last byte of the process that ended read? Says so once.
+    pub(super) fn is_at_its_end(&mut self) -> bool {
+        self.last.take_if(|left| *left == 0).is_some()
+    }
+
+    /// Reads what is there, at most a buffer of it, and nothing beyond the end of a process.
     pub(super) fn read(&mut self, buffer: &mut [u8], memory: Option<&Memory>) -> Progress {
+        let room = self.last.map_or(buffer.len(), |left| left.min(buffer.len()));
+        let buffer = buffer.get_mut(..room).unwrap_or_default();
         self.note(Mark::Reading, memory);
         match self.file.read(buffer) {
             Ok(0) => self.unread(Progress::Ended, memory),
             Ok(count) => {
                 let ends_a_line = buffer.get(count - 1) == Some(&b'\n');
                 self.note(if ends_a_line { Mark::WholeLines } else { Mark::InALine }, memory);
+                self.last = self.last.map(|left| left.saturating_sub(count));
                 Progress::Read(count)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.unread(Progress::Empty, memory),
@@ -188,6 +208,20 @@ mod tests {
             0,
         )
         .unwrap()
+    }
+
+    #[test]
+    fn the_line_of_a_process_ends_with_its_last_byte_though_more_is_in_the_pipe() {
+        let (read, mut write) = io::pipe().unwrap();
+        let mut source = source(read.into());
+        assert!(source.ends_with_what_is_there(), "nothing is left");
+        write.write_all(b"one\nha").unwrap();
+        assert!(!source.ends_with_what_is_there());
+        write.write_all(b"next\n").unwrap();
+        let mut buffer = [0; 4];
+        assert_eq!((source.read(&mut buffer, None), source.is_at_its_end()), (Progress::Read(4), false));
+        assert_eq!((source.read(&mut buffer, None), source.is_at_its_end()), (Progress::Read(2), true));
+        assert_eq!((source.read(&mut buffer, None), source.is_at_its_end()), (Progress::Read(4), false));
     }
 
     #[test]

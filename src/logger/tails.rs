@@ -83,6 +83,16 @@ impl Tails {
 
     /// The last lines of a unit's output, oldest first; empty where nothing was written or can be read.
     pub(super) fn lines(&self, slot: Slot) -> Vec<String> {
+        self.lines_since(slot, 0, MAX_LINES)
+    }
+
+    /// How much a unit has written, as far as it was read.
+    pub(super) fn written(&self, slot: Slot) -> u64 {
+        self.header(u64::from(slot.0) * SLOT_SIZE as u64).map_or(0, |header| header.written)
+    }
+
+    /// The last lines of what a unit wrote since it had written this much, as far as it is kept.
+    pub(super) fn lines_since(&self, slot: Slot, mark: u64, most: usize) -> Vec<String> {
         let start = u64::from(slot.0) * SLOT_SIZE as u64;
         let mut whole = [0; SLOT_SIZE];
         let read = self.file.read_exact_at(&mut whole, start);
@@ -90,10 +100,11 @@ impl Tails {
         let (before, ring) = whole.split_at(HEADER_SIZE);
         let written = Header::parse(before).written;
         let oldest = after.claimed.max(written).saturating_sub(RING_SIZE as u64);
+        let (oldest, is_whole) = (oldest.max(mark), oldest <= mark);
         let kept: Vec<u8> = (oldest..written)
             .filter_map(|position| ring.get((position % RING_SIZE as u64) as usize).copied())
             .collect();
-        last_lines(&kept, if oldest == 0 { Beginning::OfLine } else { Beginning::Anywhere })
+        last_lines(&kept, if is_whole { Beginning::OfLine } else { Beginning::Anywhere }, most)
     }
 
     fn header(&self, start: u64) -> io::Result<Header> {
@@ -120,7 +131,7 @@ enum Beginning {
 }
 
 /// The last whole lines of `bytes`. One that began before them is left out, unless it is all there is.
-fn last_lines(bytes: &[u8], beginning: Beginning) -> Vec<String> {
+fn last_lines(bytes: &[u8], beginning: Beginning, most: usize) -> Vec<String> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     if bytes.is_empty() {
         return Vec::new();
@@ -129,7 +140,7 @@ fn last_lines(bytes: &[u8], beginning: Beginning) -> Vec<String> {
     if beginning == Beginning::Anywhere && lines.len() > 1 {
         lines.remove(0);
     }
-    let surplus = lines.len().saturating_sub(MAX_LINES);
+    let surplus = lines.len().saturating_sub(most);
     let text = |line: &&[u8]| String::from_utf8_lossy(line).trim_end_matches('\r').to_owned();
     lines.iter().skip(surplus).map(text).collect()
 }

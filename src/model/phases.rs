@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   renders ──→ configtest ──→ pre-stop, while it serves ──→ stop ──→ start
-//!                     └──────→ reload ──→ settle, ready, verify
+//!                     └──────→ reload ──→ settle, fail-output, ready, verify
 //! ```
 
 use std::rc::Rc;
@@ -103,6 +103,8 @@ pub struct Reload {
     /// A command that has to exit with 0 afterwards, where the daemon can be asked whether it took the new
     /// configuration.
     pub verify: Option<Command>,
+    /// What it must not write meanwhile, a regular expression.
+    pub fail_output: Option<String>,
 }
 
 /// How a daemon is told to read its configuration again.
@@ -135,3 +137,12 @@ pub const PRE_STOP_EVERY: Duration = Duration::from_secs(1);
 pub const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the main process of a reloaded unit without `settle` has to live on.
 pub const RELOAD_SETTLE: Duration = Duration::from_millis(500);
+
+/// What becomes of what a `[[prepare]]` has begun to create and did not end well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HalfMade {
+    /// The next start runs it again.
+    RunAgain,
+    /// Nothing is started until somebody has taken it away.
+    Refuse,
+}

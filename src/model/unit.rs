@@ -15,8 +15,8 @@ use std::time::Duration;
 
 pub use super::log::{Log, LogTarget};
 pub use super::phases::{
-    CONFIGTEST_TIMEOUT, ConfigTest, Occasions, OnPreStopFailure, PRE_STOP_EVERY, PreStop, RELOAD_SETTLE,
-    RELOAD_TIMEOUT, Reload, ReloadBy, Render, Until,
+    CONFIGTEST_TIMEOUT, ConfigTest, HalfMade, Occasions, OnPreStopFailure, PRE_STOP_EVERY, PreStop,
+    RELOAD_SETTLE, RELOAD_TIMEOUT, Reload, ReloadBy, Render, Until,
 };
 
 use super::process::Limit;
@@ -305,6 +305,8 @@ pub struct Hook {
     pub exec: Command,
     /// `[[prepare]]` only: this is there already, so it is not run.
     pub creates: Option<Text>,
+    /// `[[prepare]]` only: what is done when that is there and the command did not end well.
+    pub half_made: HalfMade,
     /// Then it is killed and counts as failed.
     pub timeout: Duration,
     /// What its failure means.

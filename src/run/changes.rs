@@ -165,7 +165,11 @@ impl Init {
     fn plan(&mut self, call: &Call, change: &Method) -> Result<(), MethodError> {
         let report = match self.wish(change) {
             Ok(wish) => match self.engine.plan(&wish.request) {
-                Ok(plan) => plan_report(&self.engine, &wish.request, &plan),
+                Ok(plan) => {
+                    let new = wish.files.map(|files| changes(&self.settings, &files.settings));
+                    let report = plan_report(&self.engine, &wish.request, &plan);
+                    PlanReport { settings: new.unwrap_or_default(), ..report }
+                }
                 Err(refusal) => refused_plan(&self.engine, &refusal),
             },
             Err(NoWish::Call(error)) => return Err(error),
@@ -198,6 +202,10 @@ impl Init {
         let Some(pending) = self.requests.get_mut(id) else { return };
         if let Progress::Tested { unit, passed } = news {
             pending.tested(unit, *passed);
+        }
+        // Who waits hears of what is done, not of what had nothing to do.
+        if matches!(news, Progress::Phase(phase) if self.engine.went_by(id, phase)) {
+            return;
         }
         let (Some(connection), Some(server)) = (pending.connection, &mut self.server) else { return };
         let progress = Some(progress(&self.engine, news, self.now));

@@ -232,7 +232,11 @@ impl Init {
                     self.settle_main(waiting);
                     self.told_ready(waiting);
                 }
-                LogEvent::Flushed(Slot(index)) => self.release_reports(UnitId::from_index(index as usize)),
+                LogEvent::Flushed(Slot(index)) => {
+                    let unit = UnitId::from_index(index as usize);
+                    self.release_reports(unit);
+                    self.look_at_output(unit);
+                }
                 LogEvent::Stuck(slot) => self.filter_stuck(slot, true),
                 LogEvent::Flows(slot) => self.filter_stuck(slot, false),
             }

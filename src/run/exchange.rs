@@ -19,6 +19,7 @@ impl Init {
         self.watcher.forget_all(unit, &self.poller, &mut outcomes);
         self.follow(outcomes);
         self.probing.remove(&unit);
+        self.heeded.forget(unit);
         self.notify.close(unit, &self.poller);
         self.let_go(unit);
         // A run beside another one wrote to the log of its unit, and had none of its own.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::engine::{Finding, Purpose, UnitId};
-use crate::model::unit::{Program, Require};
+use crate::model::unit::{HalfMade, Program, Require};
 use crate::model::{ExecStage, SpawnError, Text, Unit};
 use crate::sys::dirs::{self, Owner};
 use crate::sys::files;
@@ -12,6 +12,7 @@ use crate::sys::files;
 use super::environment::{DEFAULT_PATH, Environment};
 use super::launch::{self, Launcher, settle};
 use super::render::Renderer;
+use super::unfinished::Unfinished;
 
 /// Makes the directories and the rendered files of a unit and looks at what it requires. The error is that of a
 /// directory, of a file, or of a variable that is not set.
@@ -22,6 +23,7 @@ pub fn inspect(
     purpose: Purpose,
     launcher: &Launcher,
     renderer: &mut Renderer,
+    unfinished: &Unfinished,
 ) -> Result<Finding, SpawnError> {
     let asks_nothing = *program.require == Require::default()
         && program.hooks.prepare.is_empty()
@@ -56,7 +58,14 @@ pub fn inspect(
     let mut prepare = Vec::with_capacity(program.hooks.prepare.len());
     for hook in &program.hooks.prepare {
         prepare.push(match &hook.creates {
-            Some(path) => !exists(&settle(path, &environment, "creates")?),
+            Some(path) => {
+                let path = settle(path, &environment, "creates")?;
+                let is_half_made = exists(&path) && unfinished.has(&path);
+                if is_half_made && hook.half_made == HalfMade::Refuse {
+                    return Ok(Finding::Unmet(unfinished.refusal(&path)));
+                }
+                is_half_made || !exists(&path)
+            }
             None => true,
         });
     }

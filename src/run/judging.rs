@@ -7,11 +7,13 @@ use std::rc::Rc;
 
 use crate::engine::{Event, Role, UnitId, Verdict};
 use crate::model::process::Ending;
-use crate::model::{ExitStatus, Pid, Signal, Unit};
+use crate::model::unit::Program;
+use crate::model::{ExitStatus, Pid, Signal, SpawnError, Unit};
 
 use super::Init;
 use super::capture::Output;
 use super::judge::{Heard, judge};
+use super::{launch, unfinished};
 
 /// The longest line of a complaint in the log; who asked is told all of it.
 const LOGGED_LINE: usize = 500;
@@ -24,8 +26,40 @@ impl Init {
         if is_short { status.for_want_of_memory() } else { status }
     }
 
+    /// A command that creates something is about to run: that is noted until it has ended well.
+    pub(super) fn note_what_it_creates(
+        &mut self,
+        id: UnitId,
+        unit: &Unit,
+        program: &Program,
+        role: Role,
+    ) -> Result<(), SpawnError> {
+        let Some(creates) = unfinished::creation(program, role) else { return Ok(()) };
+        let environment = self.launcher.unit_environment(unit, &program.process)?;
+        let path = launch::settle(creates, &environment, "creates")?;
+        if self.unfinished.has(&path) {
+            let name = &unit.name;
+            self.say(&format!(
+                "{name}: {role} has not ended well before, so it runs again whether '{path}' is there or not"
+            ));
+        }
+        self.unfinished.begins(id, path);
+        Ok(())
+    }
+
+    /// Whoever looks for why a directory is half made finds it here.
+    fn note_what_it_has_left(&mut self, id: UnitId, role: Role, status: ExitStatus) {
+        if unfinished::prepares(role)
+            && let Some(path) = self.unfinished.ended(id, status.is_success())
+        {
+            let name = self.engine.unit(id).unit().map(|unit| unit.name.to_string()).unwrap_or_default();
+            self.say(&format!("{name}: {role} has left '{path}' and did not end well: it is only half made"));
+        }
+    }
+
     /// What the end of a unit's process is to the engine.
     pub(super) fn ended_as(&mut self, unit: UnitId, role: Role, pid: Pid, status: ExitStatus) -> Event {
+        self.note_what_it_has_left(unit, role, status);
         let (spec, output) = match self.captures.take(pid, &self.poller) {
             Some((spec, output)) => (Some(spec), output),
             None if role.is_judged() => (self.engine.unit(unit).unit().cloned(), Output::default()),

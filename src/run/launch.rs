@@ -338,6 +338,7 @@ mod tests {
     use crate::run::inspect::inspect;
     use crate::run::load::{self, UnitPaths, scratch::Scratch};
     use crate::run::render::Renderer;
+    use crate::run::unfinished::Unfinished;
     use std::rc::Rc;
 
     fn launcher() -> Launcher {
@@ -369,7 +370,15 @@ mod tests {
         let unit = unit(&scratch, "[process]\nuser = \"nobody\"\n[require]\nexists = [\"${HOME}/.\"]\n");
         let program = unit.program().unwrap();
         let mut renderer = Renderer::default();
-        let finding = inspect(UnitId(0), &unit, program, Purpose::Start, &launcher(), &mut renderer);
+        let finding = inspect(
+            UnitId(0),
+            &unit,
+            program,
+            Purpose::Start,
+            &launcher(),
+            &mut renderer,
+            &Unfinished::default(),
+        );
         assert_eq!(finding.unwrap(), Finding::Unmet("'/nonexistent/.' does not exist".to_owned()));
         assert_eq!(environment(&unit).get("SEXTON_UNIT"), Some("x"));
     }

@@ -29,6 +29,7 @@ pub mod fingerprint;
 mod foreign;
 mod groups;
 pub mod health;
+mod heed;
 mod helper;
 pub mod inspect;
 pub mod judge;
@@ -54,6 +55,7 @@ mod rest;
 mod select;
 pub mod settings;
 mod sync;
+pub mod unfinished;
 pub mod view;
 pub mod watchdog;
 pub mod words;
@@ -88,6 +90,7 @@ use readiness::Watcher;
 use render::Renderer;
 use requests::Requests;
 use rest::Rest;
+use unfinished::Unfinished;
 
 pub use helper::{CONTROL_FD, LOGGER, TAILS_FD};
 
@@ -128,9 +131,12 @@ struct Init {
     watcher: Watcher,
     /// Units that were reloaded and are looked at, whether they serve.
     probing: BTreeSet<UnitId>,
+    /// Those of them whose output is looked at, see `heed.rs`.
+    heeded: heed::Heeded,
     /// What is judged by its output, each with the description that it was started from.
     captures: Captures<Rc<Unit>>,
     renderer: Renderer,
+    unfinished: Unfinished,
     cgroups: Cgroups,
     watchdog: watchdog::Guard,
     fingerprints: Fingerprints,

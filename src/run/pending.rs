@@ -164,6 +164,7 @@ impl Init {
 
     pub(super) fn spawn_failed(&mut self, unit: UnitId, role: Role, error: SpawnError) {
         self.deferrals.failed(unit, error.to_string());
+        let _ = self.unfinished.ended(unit, false); // What was not begun has left nothing new.
         self.events.push_back(Event::SpawnFailed { unit, role, error });
     }
 

@@ -28,10 +28,16 @@ impl Init {
         match effect {
             Effect::Inspect { unit, spec, purpose } => {
                 let finding = match spec.program() {
-                    Some(program) => {
-                        inspect(unit, &spec, program, purpose, &self.launcher, &mut self.renderer)
-                            .unwrap_or_else(Finding::Failed)
-                    }
+                    Some(program) => inspect(
+                        unit,
+                        &spec,
+                        program,
+                        purpose,
+                        &self.launcher,
+                        &mut self.renderer,
+                        &self.unfinished,
+                    )
+                    .unwrap_or_else(Finding::Failed),
                     None => Finding::Met { prepare: Vec::new() },
                 };
                 if let Finding::Failed(error) = &finding {
@@ -52,6 +58,7 @@ impl Init {
                     self.say(&problem);
                 }
             }
+            Effect::HeedOutput { unit } => self.heed_output(unit),
             Effect::Probe { unit } => self.probe(unit),
             Effect::ForgetProbe { unit } => self.forget_probe(unit),
             Effect::Progress { id, progress } => self.inform(id, &progress),
@@ -88,6 +95,7 @@ impl Init {
         let program = unit.program().ok_or_else(nothing_to_run)?;
         let (command, run_as) = command_of(program, role).ok_or_else(nothing_to_run)?;
         let part = part_of(role);
+        self.note_what_it_creates(id, &unit, program, role)?;
         let pipe_failed = |error: std::io::Error| pipe_failed(&unit, &error);
         let is_main = part == Part::Main;
         let notify = match (is_main, &program.ready.how) {

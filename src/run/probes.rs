@@ -42,6 +42,13 @@ impl Init {
     /// Looks whether a reloaded unit serves. Only ways that can be asked again are asked: of the others a start alone
     /// tells, and the daemon is known to be alive.
     pub(super) fn probe(&mut self, unit: UnitId) {
+        if !self.wants_output(unit) {
+            self.probe_now(unit);
+        }
+    }
+
+    /// It has said nothing against it.
+    pub(super) fn probe_now(&mut self, unit: UnitId) {
         let Ok(spec) = self.spec(unit) else { return };
         let Some(program) = spec.program() else { return };
         // It has read its configuration a moment ago.
@@ -64,6 +71,7 @@ impl Init {
     }
 
     pub(super) fn forget_probe(&mut self, unit: UnitId) {
+        self.heeded.forget(unit);
         if self.probing.remove(&unit) {
             self.forget_readiness(unit);
         }

@@ -114,7 +114,22 @@ pub fn unit_details(
         describe_program(&mut details, program);
     }
     details.last_test = last_test(engine, id, times.now);
+    details.passed_over = passed_over(engine, id, times.now);
     details
+}
+
+/// A hook of its present run that failed, or its stop command, where it went on all the same.
+fn passed_over(engine: &Engine, id: UnitId, now: Moment) -> Option<Step> {
+    let view = engine.unit(id);
+    let (at, failure) = view.passed_over()?;
+    Some(Step {
+        unit: view.name().to_string(),
+        result: "failed".to_owned(),
+        reason: Some(failure.describe(&|unit| engine.unit(unit).name().to_string())),
+        output: words_of(failure).to_vec(),
+        ago_usec: Some(micros(now.since(*at))),
+        ..Step::default()
+    })
 }
 
 /// How a unit's configuration was last tested.

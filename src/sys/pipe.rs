@@ -29,6 +29,16 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     call::retry(|| unsafe { libc::fcntl(raw, libc::F_SETFL, flags | libc::O_NONBLOCK) }).map(drop)
 }
 
+/// How many bytes are in a pipe, as its read end has it.
+#[doc(alias = "FIONREAD")]
+pub fn unread(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    let (raw, room) = (fd.as_raw_fd(), &raw mut count);
+    // SAFETY: `room` has room for the number; the descriptor is open.
+    call::retry(|| unsafe { libc::ioctl(raw, libc::FIONREAD, room) })?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// An empty file in memory that can be sealed. `name` only shows in `/proc`.
 #[doc(alias = "memfd_create")]
 pub fn in_memory(name: &CStr) -> io::Result<OwnedFd> {
@@ -51,7 +61,9 @@ mod tests {
         let (mut read, mut write) = (File::from(read), File::from(write));
         assert_eq!(read.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
         write.write_all(b"x").unwrap();
+        assert_eq!(unread(read.as_fd()).unwrap(), 1);
         assert_eq!(read.read(&mut [0; 8]).unwrap(), 1);
+        assert_eq!(unread(read.as_fd()).unwrap(), 0);
     }
 
     #[test]

@@ -33,7 +33,12 @@ pub(super) static LIBRARY: &[Key] = &[
 
 /// One of `[library] advice`.
 static ADVICE: &[Key] = &[
-    key("files", Kind::Text, "the file of the instance", "pattern of the files that are looked at"),
+    key(
+        "files",
+        Kind::Text,
+        "the file of the instance",
+        "pattern of the files that are looked at; with neither, it is the command, a word a line",
+    ),
     key("find", Kind::Text, "", "regular expression; its first group is the value; must be given"),
     key(
         "when",
@@ -42,6 +47,7 @@ static ADVICE: &[Key] = &[
         "when it is said; must be given",
     ),
     key("says", Kind::Text, "", "what comes of it, or what is to be done"),
+    key("default", Kind::Text, "", "of `\"shared\"`: the value of a file in which nothing matches"),
 ];
 
 /// All that names units.

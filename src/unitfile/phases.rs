@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   render ──→ configtest ──→ pre-stop, while it serves ──→ stop ──→ start
-//!                    └──────→ reload ──→ settle, ready, verify
+//!                    └──────→ reload ──→ settle, fail-output, ready, verify
 //! ```
 
 use std::rc::Rc;
@@ -188,8 +188,9 @@ impl<'s> Reader<'_, 's> {
         // A short timeout leaves less than the usual time to settle.
         let settle = settle.unwrap_or_else(|| RELOAD_SETTLE.min(timeout / 2));
         let verify = self.command(keys, "verify");
+        let fail_output = self.pattern(keys, "fail-output");
         let how = signal.map(ReloadBy::Signal).or_else(|| command.map(ReloadBy::Command))?;
-        Some(self.pool.reload.share(Rc::new(Reload { how, timeout, settle, verify })))
+        Some(self.pool.reload.share(Rc::new(Reload { how, timeout, settle, verify, fail_output })))
     }
 
     fn reload_signal(&mut self, value: &Value<'s>) -> Option<Signal> {

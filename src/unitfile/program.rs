@@ -11,8 +11,8 @@ use super::document::Value;
 use super::read::{Reader, in_order, items, table};
 use crate::model::Text;
 use crate::model::unit::{
-    Directory, DirectoryKind, HOOK_TIMEOUT, Hook, Hooks, HttpTarget, Keep, Kill, OnFailure, Program,
-    Readiness, Ready, Require, Restart, RestartOn, Stop, StopStep,
+    Directory, DirectoryKind, HOOK_TIMEOUT, HalfMade, Hook, Hooks, HttpTarget, Keep, Kill, OnFailure,
+    Program, Readiness, Ready, Require, Restart, RestartOn, Stop, StopStep,
 };
 
 /// A timeout of nothing would fail everything; a probe without a pause would be a busy loop.
@@ -143,7 +143,11 @@ impl<'s> Reader<'_, 's> {
             None => usual,
         };
         let run_as = hook.get("as").and_then(|value| self.account(value));
-        Some(Hook { exec: exec?, creates, timeout, on_failure, run_as })
+        let half_made = match self.choice(hook, "half-made", &["run-again", "refuse"]) {
+            Some(1) => HalfMade::Refuse,
+            _ => HalfMade::RunAgain,
+        };
+        Some(Hook { exec: exec?, creates, half_made, timeout, on_failure, run_as })
     }
 
     fn ready(&mut self, root: &DeTable<'s>) -> Rc<Ready> {

@@ -178,6 +178,12 @@ static DIRECTORY: &[Key] = &[
 static PREPARE: &[Key] = &[
     key("exec", Kind::Command, "", "what to run; must be given"),
     key("creates", Kind::Text, "", "a path; when it is there already the command is not run"),
+    key(
+        "half-made",
+        Kind::Choice(&["run-again", "refuse"]),
+        "`\"run-again\"`",
+        "what the next start does with `creates` when the command did not end well; `\"refuse\"` starts nothing until it is gone",
+    ),
     key("timeout", Kind::Duration, "`\"5m\"`", "then it is killed and counts as failed"),
     key(
         "on-failure",
@@ -308,6 +314,7 @@ static RELOAD: &[Key] = &[
         "[]",
         "a command that must exit with 0 afterwards, where the daemon can be asked what it runs with",
     ),
+    key("fail-output", Kind::Text, "", "a regular expression that what it writes meanwhile must not match"),
 ];
 
 /// `[stop]`.

@@ -64,7 +64,11 @@ fn a_unit_whose_file_is_gone_is_told_and_stopped_by_the_sync() {
     assert_eq!(machine.ready_pid("x"), pid);
     let plan = machine.sexton(&["plan", "sync"]).expect(0).out;
     assert!(plan.contains("x"), "{plan}");
-    machine.sexton(&["sync"]).expect(0);
+    let synced = machine.sexton(&["sync"]).expect(0).all();
+    assert!(synced.contains("stopping"), "{synced}");
+    for empty in ["testing", "starting"] {
+        assert!(!synced.contains(empty), "nothing was to be done of it: {synced}");
+    }
     assert!(machine.units().is_empty());
     assert!(!machine.lives(pid));
 }
@@ -128,6 +132,9 @@ fn a_sync_takes_over_what_is_new_in_the_settings_and_says_so_once() {
     machine.sexton(&["sync"]).expect(3);
     assert_eq!(mode(), "600 root\n", "of files with an error nothing is taken");
     machine.write("units/sexton.toml", settings);
+    let plan = machine.sexton(&["plan", "sync"]).expect(0).out;
+    assert!(plan.contains("[shutdown] timeout is 2 s; [control] group is daemon"), "{plan}");
+    assert_eq!(mode(), "600 root\n", "a plan does nothing");
     let synced = machine.sexton(&["sync"]).expect(0).all();
     for said in ["[shutdown] timeout is 2 s", "[control] group is daemon", "[log] to is null"] {
         assert!(synced.contains(said), "{synced}");

@@ -52,8 +52,9 @@ fn lines_come_out_of_the_filter_which_outlives_restarts_and_ends_with_the_unit()
     let sed = needs("sed", "sed");
     let machine = through(
         &format!("[\"{sed}\", \"-u\", \"s/^/%n: /\"]"),
-        ": > @DIR@/set; echo one; echo two >&2; printf half; trap 'echo bye; exit' TERM; echo yes > @DIR@/set; \
-         while :; do sleep 0.01; done",
+        // The first process alone begins a line: a logger that is late to hear of its end would end one of the second's.
+        "[ -e @DIR@/set ] && again=yes; : > @DIR@/set; echo one; echo two >&2; test $$again || printf half; \
+         trap 'echo bye; exit' TERM; echo yes > @DIR@/set; while :; do sleep 0.01; done",
         "",
     );
     // Its trap is set, and half a line is written.
@@ -61,15 +62,17 @@ fn lines_come_out_of_the_filter_which_outlives_restarts_and_ends_with_the_unit()
     await_logged(&machine, "x: one\nx: two\n");
     until("it runs", is_set);
     let filter = until("the filter runs", || process(&machine, &format!("{sed} -u")));
+    until("the last lines are the unit's own", || {
+        machine.sexton(&["status", "x"]).all().contains("half").then_some(())
+    });
     machine.sexton(&["restart", "x"]).expect(0);
     await_logged(&machine, "x: halfbye\nx: one\nx: two\n");
     until("it runs again", is_set);
     assert_eq!(process(&machine, &format!("{sed} -u")), Some(filter), "the same filter");
     let shown = machine.sexton(&["show", "x"]).all();
     assert!(shown.contains("filter") && shown.contains("s/^/x: /"), "{shown}");
-    assert!(machine.sexton(&["status", "x"]).all().contains("half"), "the last lines are the unit's own");
     machine.sexton(&["stop", "x"]).expect(0);
-    let all = await_logged(&machine, "x: halfbye\nx: one\nx: two\nx: halfbye\n");
+    let all = await_logged(&machine, "x: halfbye\nx: one\nx: two\nx: bye\n");
     assert_eq!(all.lines().count(), 6, "{all}");
     until("the filter ends after its unit", || {
         process(&machine, &format!("{sed} -u")).is_none().then_some(())
@@ -217,7 +220,8 @@ fn a_logger_that_is_killed_or_makes_place_loses_little_or_nothing_on_the_way_to_
         let text = logged(&machine.path("log/x"));
         let numbers: Vec<u64> = text.lines().filter(|line| line.len() == 20).flat_map(str::parse).collect();
         // What the service itself had begun to write when it was stopped is its own last line.
-        assert!(text.lines().count() <= numbers.len() + 1, "a torn line");
+        let torn: Vec<&str> = text.lines().filter(|line| line.len() != 20).collect();
+        assert!(torn.len() <= 1, "{signal}: torn lines: {torn:?}, the last {:?}", numbers.last());
         let gaps = numbers.windows(2).map(|pair| pair[1].checked_sub(pair[0] + 1).expect("in order"));
         let lost: Vec<u64> = gaps.filter(|gap| *gap > 0).map(|lines| lines * 21).collect();
         // A kill may come between two reads of both pipes, each of which may cost its bound.

@@ -93,8 +93,11 @@ fn ten_thousand_restarts_leave_no_descriptor_and_no_memory_behind() {
     let own = memory(pid1);
     machine.sexton(&["start", "x"]).expect(0);
     restarts(10_000);
+    // One or two more or less are a request that comes or goes, and ten thousand a leak.
+    const FEW: usize = 4;
     until("as many are open as before", || {
-        ((descriptors(pid1), descriptors(logger)) == before).then_some(())
+        let now = (descriptors(pid1), descriptors(logger));
+        (now.0 <= before.0 + FEW && now.1 <= before.1 + FEW).then_some(())
     });
     assert!(memory(pid1) <= own + 16, "{own} KiB, then {} KiB", memory(pid1));
 }

@@ -19,6 +19,7 @@ mod filters;
 mod foreign;
 mod groups;
 mod health;
+mod held;
 mod hostile;
 mod library;
 mod log_bounds;

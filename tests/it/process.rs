@@ -237,6 +237,24 @@ fn a_prepare_command_runs_only_while_what_it_creates_is_missing() {
 }
 
 #[test]
+fn a_prepare_command_that_failed_half_way_is_not_taken_for_done() {
+    let line = "echo begun >> @DIR@/prepared; [ -e @DIR@/mended ] && echo done >> @DIR@/prepared";
+    let prepare = format!(
+        "[[prepare]]\nexec = [\"/bin/sh\", \"-c\", \"{line}\"]\ncreates = \"@DIR@/prepared\"\n[restart]\non = \"never\"\n"
+    );
+    let machine = Plan::new().daemon("x", "wait", &prepare).boot();
+    machine.await_state("x", "failed");
+    machine.await_console("prepare command 1 has left '");
+    assert_eq!(machine.read("prepared"), "begun\n");
+    assert_eq!(machine.sexton(&["start", "x"]).code, 1, "nothing was mended");
+    machine.await_console("has not ended well before, so it runs again");
+    machine.write("mended", "");
+    machine.sexton(&["start", "x"]).expect(0);
+    machine.sexton(&["restart", "x"]).expect(0);
+    assert_eq!(machine.read("prepared"), "begun\nbegun\nbegun\ndone\n");
+}
+
+#[test]
 fn what_a_unit_requires_is_looked_at_before_each_start() {
     let machine = Plan::new()
         .daemon("x", "wait", "[require]\nexists = [\"@DIR@/needed\"]\n")

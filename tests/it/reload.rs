@@ -35,6 +35,20 @@ fn a_reload_by_a_command_is_done_when_the_probe_passes_and_the_verification_agre
 }
 
 #[test]
+fn a_reload_that_only_the_daemons_own_words_deny_has_failed_with_them_and_the_process_serves_on() {
+    let more = "[reload]\nexec = [\"/bin/sh\", \"-c\", \"cat @DIR@/words > /proc/$$SEXTON_MAINPID/fd/1\"]\nsettle = \"10ms\"\n\
+                fail-output = \"loading .* failed\"\n";
+    let machine = Plan::new().file("words", "loading x failed in x.conf:3\n").daemon("x", "wait", more).up();
+    let pid = machine.ready_pid("x");
+    let failed = machine.sexton(&["reload", "x"]).expect(1).all();
+    assert!(failed.contains("printed what matches") && failed.contains("x.conf:3"), "{failed}");
+    // What it said of the reload before is not held against this one.
+    machine.write("words", "loaded\n");
+    machine.sexton(&["reload", "x"]).expect(0);
+    assert_eq!(machine.ready_pid("x"), pid);
+}
+
+#[test]
 fn a_unit_that_says_nothing_of_a_reload_is_not_sent_a_signal() {
     let machine = Plan::new().daemon("x", "wait", "").up();
     let pid = machine.ready_pid("x");

@@ -1,12 +1,16 @@
 //! Databases, each from an empty data directory.
 
 use crate::case::{Case, Data, Reload, Twin};
+use crate::harness::within;
+use crate::story::{PATIENCE, asked, plan};
 
 pub const MARIADB: Case = Case {
     file: "mariadb",
     unit: "mariadb",
     needs: &[("mariadbd", "mariadb-server"), ("mariadb", "mariadb-client")],
     setup: &["mount -t tmpfs -o mode=0755 data /var/lib/mysql"],
+    // It calls its temporary tables after its pid, which in another machine another one has: they may not share /tmp.
+    files: &[("/etc/mysql/mariadb.conf.d/60-apart.cnf", "[mysqld]\ntmpdir = /tmp/sexton-library\n")],
     config: Some(("/etc/mysql/mariadb.conf.d/99-word.cnf", "[mariadbd]\nreport_host = @WORD@\n")),
     ask: "mariadb -BNe 'SELECT @@report_host'",
     broken: &[
@@ -55,6 +59,10 @@ pub const POSTGRESQL: Case = Case {
         ask: "runuser -u postgres -- psql -p 5433 -XAtc 'SHOW port'",
         answer: "5433",
     }),
+    init: "postgresql",
+    init_setup: &[
+        "rm -r /etc/postgresql/15/second && install -d -o postgres /var/lib/postgresql/15 && runuser -u postgres -- /usr/lib/postgresql/15/bin/initdb -D /var/lib/postgresql/15/main",
+    ],
     ..Case::NONE
 };
 
@@ -82,3 +90,26 @@ pub const MARIADB_AT: Case = Case {
     }),
     ..Case::NONE
 };
+
+/// What makes it takes what is half made for done, and says so with 0.
+#[test]
+fn a_database_whose_making_failed_half_way_is_not_started_until_it_is_taken_away() {
+    // It makes the database mysql first and sys last, which cannot be made here.
+    let machine = plan(&MARIADB)
+        .setup("touch /var/lib/mysql/sys && chown -R mysql /var/lib/mysql")
+        .unit("mariadb", &MARIADB.text())
+        .boot();
+    within(PATIENCE, "mariadb is not made", || {
+        machine.console().contains("prepare command 1 has left '/var/lib/mysql/mysql'").then_some(())
+    });
+    let refused = machine.sexton(&["start", "mariadb"]).expect(1).all();
+    assert!(refused.contains("'/var/lib/mysql/mysql' is only half made"), "{refused}");
+    let why = machine.sexton(&["why", "mariadb"]).all();
+    assert!(why.contains("if it is whole, remove '/var/lib/sexton/unfinished/var-lib-mysql-mysql'"), "{why}");
+    asked(&machine, "rm -r /var/lib/mysql/*").expect(0);
+    machine.sexton(&["start", "mariadb"]).expect(0);
+    let said = asked(&machine, "mariadb -BNe 'SELECT sys.version_major()'; ls /var/lib/sexton/unfinished")
+        .expect(0)
+        .all();
+    assert_eq!(said.trim(), "10", "{}", machine.console());
+}

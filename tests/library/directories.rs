@@ -23,6 +23,7 @@ pub const FREERADIUS: Case = Case {
         ("files {\n", "EOF reached without closing brace"),
     ],
     user: "freerad",
+    init: "freeradius",
     ..Case::NONE
 };
 

@@ -5,15 +5,15 @@
 //!       ── broken file ── /etc/init.d/NAME restart ─▶ exit status; does its client still get "one"?
 //! ```
 //!
-//! What sexton does with the same file is the story of the case: refused with 3, and its client still gets "one". The table
-//! of docs/library.md is what was measured; `scripts/library` measures again and writes it.
+//! Beside it the same with `sexton restart` and the library's unit, in another machine; a service that is down there fails the
+//! test. The table of docs/library.md is what was measured; `scripts/library` measures again and writes it.
 
 use std::time::Duration;
 
-use crate::case::Case;
+use crate::case::{Case, unit_text};
 use crate::harness::{Machine, wait::Deadline, wait::pause};
 use crate::page::hold_row;
-use crate::story::{asked, plan, put};
+use crate::story::{PATIENCE, asked, plan, put};
 
 /// How long a daemon is waited for that an init script says it has started.
 const STARTING: Duration = Duration::from_secs(30);
@@ -53,23 +53,36 @@ fn script(case: &Case, machine: &Machine, verb: &str) -> i32 {
         .code
 }
 
-/// What the init script makes of a good file and of a broken one; nothing where it cannot even start the service.
-fn measure(case: &Case) -> Option<Outcome> {
+/// A restart with a good file and one with a broken one; nothing where the service cannot even be started.
+fn measure(case: &Case, machine: &Machine, verb: impl Fn(&str) -> i32) -> Option<Outcome> {
+    verb("start");
+    if !serves(case, machine, STARTING) {
+        return None;
+    }
+    let code = verb("restart");
+    let good = (code, serves(case, machine, STARTING));
+    let (Some((path, _)), Some((text, _))) = (case.config, case.broken.first()) else { return None };
+    put(machine, path, text);
+    let code = verb("restart");
+    // It was up a moment ago: whoever does not answer for this long is down.
+    Some(Outcome { good, broken: (code, serves(case, machine, Duration::from_secs(8))) })
+}
+
+/// What Debian's own script makes of it.
+fn by_script(case: &Case) -> Option<Outcome> {
     let machine = plan(case).up();
     for line in case.init_setup {
         asked(&machine, line).expect(0);
     }
-    script(case, &machine, "start");
-    if !serves(case, &machine, STARTING) {
-        return None;
-    }
-    let code = script(case, &machine, "restart");
-    let good = (code, serves(case, &machine, STARTING));
-    let (Some((path, _)), Some((text, _))) = (case.config, case.broken.first()) else { return None };
-    put(&machine, path, text);
-    let code = script(case, &machine, "restart");
-    // It was up a moment ago: whoever does not answer for this long is down.
-    Some(Outcome { good, broken: (code, serves(case, &machine, Duration::from_secs(8))) })
+    measure(case, &machine, |verb| script(case, &machine, verb))
+}
+
+/// What sexton makes of it.
+fn by_sexton(case: &Case) -> Option<Outcome> {
+    let beside = case.beside.iter().fold(plan(case), |plan, file| plan.unit(file, &unit_text(file)));
+    let machine = beside.unit(case.file, &case.text()).up();
+    machine.await_state_within(PATIENCE, case.unit, "ready");
+    measure(case, &machine, |verb| machine.sexton(&[verb, case.unit]).code)
 }
 
 fn words((code, serves): (i32, bool)) -> String {
@@ -78,14 +91,18 @@ fn words((code, serves): (i32, bool)) -> String {
 
 /// Holds the row of the service to what is measured.
 pub fn compare(case: &Case) {
-    let line = match measure(case) {
-        Some(outcome) => format!(
-            "| {} | {} | {} | up, exit 0 | up, exit 3 |",
-            case.init,
-            words(outcome.good),
-            words(outcome.broken)
-        ),
-        None => format!("| {} | never up | – | up, exit 0 | up, exit 3 |", case.init),
+    // Both spend their time waiting, so they do it side by side.
+    let (ours, theirs) = std::thread::scope(|both| {
+        let theirs = both.spawn(|| by_script(case));
+        (by_sexton(case), theirs.join())
+    });
+    let Some(ours) = ours else { panic!("sexton cannot start {}", case.unit) };
+    let Ok(theirs) = theirs else { panic!("the script of {} cannot be measured", case.init) };
+    assert!(ours.good == (0, true), "sexton, good file: {}", words(ours.good));
+    assert!(ours.broken.1 && ours.broken.0 != 0, "sexton, broken file: {}", words(ours.broken));
+    let theirs = match theirs {
+        Some(theirs) => format!("{} | {}", words(theirs.good), words(theirs.broken)),
+        None => "never up | –".to_owned(),
     };
-    hold_row(case.init, &line);
+    hold_row(case.init, &theirs, &format!("{} | {}", words(ours.good), words(ours.broken)));
 }

@@ -21,6 +21,7 @@ pub const MOSQUITTO: Case = Case {
         holds: "it is kept",
     }),
     init: "mosquitto",
+    init_setup: &["install -d -o mosquitto /run/mosquitto"],
     ..Case::NONE
 };
 

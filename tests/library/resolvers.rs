@@ -26,7 +26,7 @@ pub const KNOT: Case = Case {
     ],
     config: Some((
         "/etc/knot/knot.conf",
-        "server:\n  rundir: /run/knot\n  listen: 127.0.0.1@53\n  identity: @WORD@\ndatabase:\n  storage: /var/lib/knot\n\
+        "server:\n  user: knot:knot\n  rundir: /run/knot\n  listen: 127.0.0.1@53\n  identity: @WORD@\ndatabase:\n  storage: /var/lib/knot\n\
          zone:\n  - domain: word.test\n    storage: /var/lib/knot\n",
     )),
     ask: "dig +short @127.0.0.1 id.server CH TXT",
@@ -38,6 +38,7 @@ pub const KNOT: Case = Case {
         read: "dig +short @127.0.0.1 kept.word.test TXT",
         holds: "kept",
     }),
+    init: "knot",
     ..Case::NONE
 };
 

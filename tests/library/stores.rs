@@ -28,6 +28,10 @@ pub const REDIS: Case = Case {
     }),
     twin: Some(Twin { unit: "redis@6381", ask: "redis-cli -p 6381 CONFIG GET port", answer: "6381" }),
 
+    init: "redis-server",
+    init_setup: &[
+        "printf 'include /etc/redis/redis_6380.conf\\ndaemonize yes\\npidfile /run/redis/redis-server.pid\\n' > /etc/redis/redis.conf",
+    ],
     ..Case::NONE
 };
 
@@ -62,6 +66,11 @@ pub const VALKEY: Case = Case {
         holds: "kept",
     }),
     twin: Some(Twin { unit: "valkey@6481", ask: "valkey-cli -p 6481 CONFIG GET port", answer: "6481" }),
+    init: "valkey-server",
+    init_setup: &[
+        concat!("cp ", env!("CARGO_MANIFEST_DIR"), "/target/unpacked/etc/init.d/valkey-server /etc/init.d"),
+        "printf 'include /etc/valkey/valkey_6480.conf\\ndaemonize yes\\npidfile /run/valkey/valkey-server.pid\\n' > /etc/valkey/valkey.conf",
+    ],
     ..Case::NONE
 };
 

@@ -15,7 +15,8 @@ pub const OPENVPN: Case = Case {
         "/etc/openvpn/office.conf",
         "dev @WORD@\ndev-type tun\nport 1194\nifconfig 10.8.0.1 10.8.0.2\ncipher AES-256-CBC\nsecret word.key\n",
     )),
-    ask: "ip -o link",
+    // It says that it is ready before its device is there: both instances' are waited for.
+    ask: "for i in {1..100}; do found=$(ip -br link show type tun); [ $(wc -l <<<\"$found\") = 2 ] && break; sleep 0.1; done; echo \"$found\"",
     reload: Reload::TakesWord,
     broken: &[
         ("dev one\nno-such-option 1\n", "no-such-option"),
@@ -25,7 +26,8 @@ pub const OPENVPN: Case = Case {
         ),
         ("dev one\ndev-type tun\nserver 10.8.0.0 255.255.255.0\n", "Options error"),
     ],
-    twin: Some(Twin { unit: "openvpn@second", ask: "ip -o link", answer: "second" }),
+    twin: Some(Twin { unit: "openvpn@second", ask: "ip -br link", answer: "second" }),
+    init: "openvpn",
     ..Case::NONE
 };
 
@@ -54,5 +56,7 @@ pub const TOR: Case = Case {
         ask: "exec 3<>/dev/tcp/127.0.0.1/9052; printf 'AUTHENTICATE\\r\\nQUIT\\r\\n' >&3; cat <&3",
         answer: "250 OK",
     }),
+    init: "tor",
+    init_setup: &["printf '%%include /etc/tor/instances/word/torrc\\n' > /etc/tor/torrc"],
     ..Case::NONE
 };

@@ -50,6 +50,7 @@ pub const CRON: Case = Case {
     ask: "timeout 20 tail -s 0.1 -n +1 -F /run/word 2>&1 | grep -m1 -E '^(one|two|three)$'",
     broken: &[("99 * * * * root true\n", "bad minute")],
     unbounded: "its commands may do whatever their users may",
+    init: "cron",
     ..Case::NONE
 };
 

@@ -63,8 +63,10 @@ impl Laws {
             let before = all.len();
             for (unit, book) in self.books.iter().enumerate() {
                 let edges = || book.needs.iter().chain(&book.order).chain(&book.conflicts);
-                if edges().any(|other| all.contains(other)) {
+                let of = self.overlaps.unit_of(unit);
+                if edges().any(|other| all.contains(other)) || of.is_some_and(|of| all.contains(&of)) {
                     all.insert(unit);
+                    all.extend(of);
                 }
                 if all.contains(&unit) {
                     all.extend(edges());
@@ -73,6 +75,12 @@ impl Laws {
             for touchable in self.requests.values().filter_map(Asked::holds) {
                 if touchable.iter().any(|unit| all.contains(unit)) {
                     all.extend(touchable);
+                }
+            }
+            for id in all.iter().filter_map(|place| self.overlaps.beside(*place)?.1).collect::<Vec<_>>() {
+                // What was tried for the same request waits with the successor.
+                if self.requests.get(&id).is_some_and(|asked| asked.answered == 0) {
+                    all.extend(self.gates.tried_for(id));
                 }
             }
             if all.len() == before {
@@ -135,7 +143,13 @@ impl Laws {
             );
             self.spec(unit).is_some() && !failed && self.books[unit].conflicts.is_empty()
         };
-        let all = self.starts_of(units.iter().map(|unit| unit.index()));
+        // What leads back to itself is not followed: none of its units is ever started.
+        let is_broken = |unit: usize| {
+            let failure = engine.unit(UnitId::from_index(unit)).failure();
+            matches!(failure, Some(sexton::engine::Failure::Load(_)))
+        };
+        let through = |unit: usize| self.spec(unit).is_some() && !is_broken(unit);
+        let all = self.starts_through(units.iter().map(|unit| unit.index()), &through);
         let down = |unit: &usize| engine.unit(UnitId::from_index(*unit)).wanted() == Wanted::Down;
         match all.into_iter().filter(|unit| can_be(*unit)).find(down) {
             Some(unit) => {

@@ -148,7 +148,11 @@ impl Files {
             }
             let Some(coming) = &self.coming else { continue };
             match effect {
-                Effect::Reply { id, .. } if *id == coming.id && !coming.begun => self.coming = None,
+                Effect::Reply { id, .. }
+                    if *id == coming.id && !coming.begun && !engine.is_shutting_down() =>
+                {
+                    self.coming = None;
+                }
                 Effect::Progress { id, progress: Progress::Phase(phase) } if *id == coming.id => {
                     match phase {
                         TransactionPhase::Stopping => self.at_first(engine)?,
@@ -169,9 +173,25 @@ impl Files {
             }
         }
         if engine.is_shutting_down() {
+            // An essential unit ended in the very step in which the sync began, which stops nothing and so tells nothing.
+            if self.has_begun(engine) {
+                self.at_first(engine)?;
+            }
             self.coming = None;
         }
         self.compare(effects, engine)
+    }
+
+    /// Does something hold that the sync on its way brought, new or amended?
+    fn has_begun(&self, engine: &Engine) -> bool {
+        let Some(coming) = self.coming.as_ref().filter(|coming| !coming.begun) else { return false };
+        let holds = |unit: &Rc<Unit>| {
+            let place = self.place(unit.name.as_str());
+            let is_changed = place.is_none_or(|place| self.fate(place, &coming.definitions) == Fate::Amended);
+            is_changed
+                && engine.find(unit.name.as_str()).is_some_and(|id| engine.unit(id).unit() == Some(unit))
+        };
+        coming.definitions.units.iter().any(holds)
     }
 
     fn sync_requested(&mut self, id: RequestId, new: &Definitions, effects: &[Effect]) -> Verdict {

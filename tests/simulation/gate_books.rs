@@ -46,6 +46,8 @@ pub(crate) struct Unit {
     pub(crate) was_cut: bool,
     /// A process that has read its configuration is to replace the one that it has.
     pub(crate) has_successor: bool,
+    /// When one did last.
+    pub(crate) replaced_at: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -49,6 +49,7 @@ impl Gates {
         is_doomed: bool,
         what: &str,
         permits: &dyn Fn(RequestId, usize) -> bool,
+        needs: &[usize],
     ) -> Judgement {
         let book = &self.units[unit];
         // The undo for a unit that goes down all the same hinders nobody.
@@ -66,6 +67,9 @@ impl Gates {
         if self.shutdown.is_some() || is_unwished || is_doomed || book.is_doomed || !book.was_ready {
             return Ok(());
         }
+        // Where new files have a unit need one that is going down, what needs that unit joins too.
+        let exchanged_at = needs.iter().map(|need| self.units[*need].exchanged_at).max().unwrap_or(0);
+        let exchanged_at = exchanged_at.max(book.exchanged_at);
         let allows = |asked: &Asked| match (&asked.request, asked.touched_at) {
             (
                 Request::Restart { gate: Gate::Skipped, .. } | Request::Reload { gate: Gate::Skipped, .. },
@@ -75,7 +79,7 @@ impl Gates {
                 // A unit that was on its way down anyway may join the restart that keeps it from coming up.
                 // Or one that came up since, which its own start tested, or that a sync changed.
                 asked.passed.contains(&unit)
-                    || book.wished_since.max(book.exchanged_at).max(book.came_up) >= asked.at
+                    || book.wished_since.max(exchanged_at).max(book.came_up) >= asked.at
                     || at < asked.at
             }
             (Request::Sync { gate, definitions }, Some(_)) => {

@@ -14,7 +14,7 @@ use sexton::model::unit::{Entry, OnFailure, PreStop};
 use sexton::model::{self, Moment, UnitName};
 
 use super::files::Files;
-use super::gate_books::{Asked, Found, Unit};
+use super::gate_books::{self, Asked, Found, Unit};
 
 pub(crate) type Judgement = Result<(), String>;
 
@@ -373,7 +373,10 @@ impl Gates {
             }
             Progress::Phase(TransactionPhase::TestingAgain) => {
                 let mut passed = std::mem::take(&mut self.asked(id).passed);
-                passed.retain(|unit| self.units[*unit].has_successor);
+                let asked_at = self.asked(id).at;
+                // A successor has read its configuration, also where it has its unit's place by now.
+                let has_read = |unit: &gate_books::Unit| unit.has_successor || unit.replaced_at >= asked_at;
+                passed.retain(|unit| has_read(&self.units[*unit]));
                 self.asked(id).passed = passed;
                 Ok(())
             }

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sexton::model::unit::{
-    ConfigTest, Entry, Hook, Hooks, Kill, Kind, Occasions, OnFailure, OnPreStopFailure, PreStop, Process,
-    Program, Readiness, Ready, Reload, ReloadBy, Render, Require, Restart, RestartOn, Stop, StopStep, Unit,
-    Until,
+    ConfigTest, Entry, HalfMade, Hook, Hooks, Kill, Kind, Occasions, OnFailure, OnPreStopFailure, PreStop,
+    Process, Program, Readiness, Ready, Reload, ReloadBy, Render, Require, Restart, RestartOn, Stop,
+    StopStep, Unit, Until,
 };
 use sexton::model::{Command, Signal, Text, UnitName};
 
@@ -129,6 +129,7 @@ pub(crate) fn hooks_of(chance: &mut Chance, percent: u64) -> Vec<Hook> {
     let hook = |chance: &mut Chance| Hook {
         exec: command(),
         creates: None,
+        half_made: HalfMade::RunAgain,
         timeout: Duration::from_millis(100 + chance.below(3000)),
         on_failure: if chance.percent(50) { OnFailure::Fail } else { OnFailure::Continue },
         run_as: None,
@@ -170,6 +171,7 @@ fn reload(chance: &mut Chance) -> Reload {
         timeout: Duration::from_millis(500 + chance.below(4000)),
         settle: Duration::from_millis(chance.below(800)),
         verify: chance.percent(30).then(command),
+        fail_output: None,
     }
 }
 

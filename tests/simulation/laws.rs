@@ -34,6 +34,7 @@ pub(crate) struct Laws {
     pub(crate) timeout: Duration,
     pub(crate) deadline: Option<Moment>,
     pub(crate) asked: bool,
+    pub(crate) asked_again: bool,
     /// The shutdown was asked for twice, or everybody was sent a signal: nothing is waited for any more.
     pub(crate) hurried: bool,
     pub(crate) ended: bool,
@@ -43,6 +44,8 @@ pub(crate) struct Laws {
     impossible: u64,
     pub(crate) gates: Gates,
     pub(crate) overlaps: Overlaps,
+    /// Units that go by old files while a sync is at its stops.
+    pub(crate) outdated: BTreeSet<usize>,
 }
 
 pub(crate) type Verdict = Result<(), String>;
@@ -70,12 +73,14 @@ impl Laws {
             timeout,
             deadline: None,
             asked: false,
+            asked_again: false,
             hurried: false,
             ended: false,
             kills: BTreeMap::new(),
             ever_held: BTreeSet::new(),
             impossible: 0,
             overlaps: Overlaps::default(),
+            outdated: BTreeSet::new(),
         }
     }
 
@@ -180,7 +185,10 @@ impl Laws {
         self.requests.insert(id, Asked::new(request.clone()));
         self.note_request(id);
         match request {
-            Request::Shutdown(_) => self.hurried |= std::mem::replace(&mut self.asked, true),
+            Request::Shutdown(_) => {
+                self.asked_again |= std::mem::replace(&mut self.asked, true);
+                self.hurried |= self.asked_again;
+            }
             Request::Start { units } | Request::Boot { units } => self.forget_restarts(units),
             Request::Reset { units } => {
                 units.iter().for_each(|unit| self.books[unit.index()].restarts.clear());
@@ -228,8 +236,7 @@ impl Laws {
         let event = &self.overlaps.event(event);
         let effects = &self.effects(effects, engine)?;
         let place = |left: &Leftover| Leftover { unit: self.overlaps.place(left.unit), ..left.clone() };
-        let left: Vec<Leftover> = left.iter().map(place).collect();
-        let left = left.as_slice();
+        let mut left: Vec<Leftover> = left.iter().map(place).collect();
         if effects.len() > 60 * (self.specs.len() + 1) {
             return law(7, format!("{} effects in one step", effects.len()));
         }
@@ -259,7 +266,10 @@ impl Laws {
             let preparing = |unit: usize| self.books[unit].prepares();
             let is_doomed = |unit: usize| doomed.get(unit).copied().unwrap_or(false);
             self.gates.after(effect, engine, &preparing, &is_doomed, &self.files)?;
-            self.effect(effect, engine, left, effects, &mut unsettled_at_start)?;
+            self.effect(effect, engine, &left, effects, &mut unsettled_at_start)?;
+            if let Effect::Exchanged { unit, with } = effect {
+                left.iter_mut().for_each(|left| left.unit = left.unit.counterpart(*unit, *with));
+            }
             // What ended for good may be wished up again in the same step; whom it took down goes all the same.
             if let Effect::Changed { unit, to: Phase::Failed, .. } = effect {
                 let taken = self.stops_of(&[unit.index()], &|_| true);
@@ -369,6 +379,7 @@ impl Laws {
 
     /// What the last sync brought takes the places of what it replaced.
     fn exchange_last(&mut self) {
+        self.outdated.clear();
         let last = std::mem::take(&mut self.files.news.last);
         self.exchange(&last);
     }
@@ -436,6 +447,7 @@ pub(crate) fn subject_of(event: &Event) -> Option<UnitId> {
         | Event::Exited { unit, .. }
         | Event::Judged { unit, .. }
         | Event::Probed { unit, .. }
+        | Event::ReloadDenied { unit, .. }
         | Event::BecameReady { unit }
         | Event::MainPidChanged { unit, .. }
         | Event::TimeoutExtended { unit, .. }

@@ -27,13 +27,16 @@ mod world;
 use world::{Overlapping, Tracing, run};
 
 /// Seeds that once found something, or that reach a corner others miss.
-const REGRESSIONS: [u64; 24] = [
+const REGRESSIONS: [u64; 27] = [
     112, 115, 132, 190, 1208, 2273, 2992, 3605, 5050, 8328, 9039, 11_201, 12_716, 15_083, 26_218, 50_002,
-    144_175, 165_823, 197_506, 423_683, 427_443, 657_400, 148_181, 245_600,
+    144_175, 165_823, 197_506, 423_683, 427_443, 657_400, 148_181, 245_600, 320_496, 334_312, 335_269,
 ];
 
 /// The same of worlds with units that are replaced while they serve.
-const OVERLAP_REGRESSIONS: [u64; 8] = [36_942, 52_191, 65_912, 67_851, 82_487, 198_162, 217_336, 344_481];
+const OVERLAP_REGRESSIONS: [u64; 20] = [
+    12_157, 36_942, 52_191, 65_912, 67_851, 70_286, 76_931, 82_487, 95_721, 96_822, 111_328, 121_508,
+    198_162, 217_336, 344_481, 371_519, 725_983, 823_052, 835_022, 987_996,
+];
 
 /// The runs are split over a few tests, so that they share the processors of the machine.
 const RUNS_A_TEST: u64 = 25_000;

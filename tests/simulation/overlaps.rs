@@ -169,6 +169,10 @@ impl Laws {
             asked.replaced.insert(unit);
         }
         self.books.swap(unit, with);
+        // Whose hook outlived KILL is the run, and not the place that it has.
+        if self.ever_held.remove(&with) {
+            self.ever_held.insert(unit);
+        }
         let (low, high) = self.books.split_at_mut(with);
         if let (Some(shown), Some(other)) = (low.get_mut(unit), high.first_mut()) {
             shown.exchange_unit(other);
@@ -178,6 +182,7 @@ impl Laws {
         self.specs.swap(unit, with);
         redraw(&mut self.books, &self.specs);
         self.gates.runs_exchanged(&self.specs, unit);
+        self.gates.is_replaced(unit);
         for (place, _) in self.kills.values_mut() {
             *place = if *place == unit {
                 with
@@ -210,8 +215,11 @@ impl Laws {
             return Ok(());
         }
         // One that does not serve is restarted like any other, and takes along what needs it.
+        let others = self.requests.iter().filter(|(other, _)| **other != id).map(|(_, asked)| asked);
+        let held: BTreeSet<usize> = others.filter_map(Asked::holds).flatten().copied().collect();
         let could = |unit: &usize| {
             self.gates.served_since(*unit, id)
+                && !held.contains(unit)
                 && self.spec(*unit).and_then(Unit::program).is_some_and(|program| program.restart.overlap)
         };
         let (able, others): (Vec<usize>, Vec<usize>) = roots.iter().copied().partition(could);
@@ -274,12 +282,23 @@ impl Gates {
         self.units[unit].has_successor = false;
     }
 
+    /// A successor has the place of its unit.
+    pub(crate) fn is_replaced(&mut self, unit: usize) {
+        self.units[unit].replaced_at = self.step;
+    }
+
     /// It was up before the request came, without a break, and wished up.
     pub(crate) fn served_since(&self, unit: usize, id: RequestId) -> bool {
         let (book, asked) = (&self.units[unit], &self.asked[&id]);
         book.ready_since.is_some_and(|since| since < asked.at)
             && book.wished_since + 1 < asked.at
             && !book.is_doomed
+    }
+
+    /// Units that were tried since a request came in.
+    pub(crate) fn tried_for(&self, id: RequestId) -> impl Iterator<Item = usize> {
+        let at = self.asked_at(id);
+        self.units.iter().enumerate().filter(move |(_, unit)| unit.tried_at >= at).map(|(place, _)| place)
     }
 
     /// Units that were tested for a request, the last time that it tested.
@@ -312,6 +331,7 @@ fn unit_of(effect: &mut Effect) -> Option<&mut UnitId> {
         Effect::Inspect { unit, .. }
         | Effect::Spawn { unit, .. }
         | Effect::SettleRenders { unit, .. }
+        | Effect::HeedOutput { unit }
         | Effect::Probe { unit }
         | Effect::ForgetProbe { unit }
         | Effect::AwaitReadiness { unit }

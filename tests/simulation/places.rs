@@ -95,6 +95,7 @@ impl Laws {
 
     /// The unit is no more: nothing of it may be left.
     pub(crate) fn departs(&mut self, unit: usize) -> Verdict {
+        self.reduce_requests(unit);
         let book = &self.books[unit];
         let left = book.running.keys().any(|pid| self.counts(unit, *pid)) || !book.ordered.is_empty();
         if left && !self.ever_held.contains(&unit) {

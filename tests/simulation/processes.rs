@@ -88,7 +88,9 @@ impl World {
         let leaves =
             child.leads && !child.ending && self.chance.percent(if role == Role::Main { 15 } else { 6 });
         if leaves {
-            let (stubborn, counts) = (self.chance.percent(50), kills_groups(&child.spec));
+            // The unit may be told since that nobody of it is killed.
+            let holds = self.engine.unit(unit).unit().is_none_or(|unit| kills_groups(unit));
+            let (stubborn, counts) = (self.chance.percent(50), holds && kills_groups(&child.spec));
             self.leftovers.insert(pid, Leftover { unit, role, group: pid, stubborn, counts });
         }
         let view = self.engine.unit(unit);

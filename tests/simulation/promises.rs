@@ -38,6 +38,8 @@ pub(crate) struct Asked {
     pub(crate) fates: Vec<(usize, Fate)>,
     added: Vec<UnitName>,
     names: Vec<UnitName>,
+    /// One of these went meanwhile; another of its name may have come.
+    is_reduced: bool,
     places: Vec<(usize, UnitName)>,
     /// The units that had their turn in a roll, each with its step.
     turns: Vec<(usize, u64)>,
@@ -63,6 +65,7 @@ impl Asked {
             fates: Vec::new(),
             added: Vec::new(),
             names: Vec::new(),
+            is_reduced: false,
             places: Vec::new(),
             turns: Vec::new(),
             is_tested: false,
@@ -142,12 +145,33 @@ impl Laws {
         }
     }
 
+    /// A unit is no more: requests that name it go on without, also where another one of its name comes.
+    pub(crate) fn reduce_requests(&mut self, unit: usize) {
+        let is_its = |asked: &Asked| asked.places.iter().any(|(place, _)| *place == unit);
+        for asked in self.requests.values_mut().filter(|asked| asked.answered == 0 && is_its(asked)) {
+            asked.is_reduced = true;
+            asked.places.retain(|(place, _)| *place != unit);
+        }
+    }
+
     /// These, with all that they need and want.
     pub(crate) fn starts_of(&self, units: impl Iterator<Item = usize>) -> Vec<usize> {
+        self.starts_through(units, &|_| true)
+    }
+
+    /// As `starts_of`, and not beyond units that are not followed.
+    pub(crate) fn starts_through(
+        &self,
+        units: impl Iterator<Item = usize>,
+        through: &dyn Fn(usize) -> bool,
+    ) -> Vec<usize> {
         let mut all: Vec<usize> = units.collect();
         let mut next = 0;
         while let Some(unit) = all.get(next).copied() {
             next += 1;
+            if !through(unit) {
+                continue;
+            }
             for other in self.books[unit].needs.iter().chain(&self.books[unit].wants) {
                 if !all.contains(other) {
                     all.push(*other);
@@ -220,7 +244,10 @@ impl Laws {
         let roots: Vec<usize> = match &asked.request {
             Request::Sync { .. } => {
                 let goes = |fate: &Fate| matches!(fate, Fate::Replaced | Fate::Removed);
-                asked.fates.iter().filter(|(_, fate)| goes(fate)).map(|(unit, _)| *unit).collect()
+                let goes: Vec<usize> =
+                    asked.fates.iter().filter(|(_, fate)| goes(fate)).map(|(unit, _)| *unit).collect();
+                self.outdated = goes.iter().copied().collect();
+                goes
             }
             Request::Restart { how: RestartHow::Rolling, .. } => {
                 asked.turns.last().map(|(unit, _)| *unit).into_iter().collect()
@@ -230,6 +257,8 @@ impl Laws {
         let mut stopped = roots.clone();
         stopped.retain(|unit| !asked.replaced.contains(unit));
         self.are_replaced(id, &roots)?;
+        // What a unit wants is started with it, also where it is replaced while it serves.
+        let brought: Vec<usize> = self.starts_of(roots.iter().copied());
         let roots = stopped;
         let asked = &self.requests[&id];
         let is_reload = matches!(asked.request, Request::Reload { .. });
@@ -247,7 +276,7 @@ impl Laws {
         let scope: Vec<usize> = scope.into_iter().filter(serves).collect();
         let runs = scope.iter().map(|unit| (*unit, self.books[*unit].main_ordered)).collect();
         let is_restart = matches!(asked.request, Request::Restart { .. });
-        for unit in self.starts_of(all.iter().copied()) {
+        for unit in self.starts_of(all.iter().copied()).into_iter().chain(brought) {
             self.books[unit].reason = None;
         }
         for unit in scope.iter().filter(|_| is_restart) {
@@ -272,7 +301,7 @@ impl Laws {
             }
         });
         // Units that are no more are not counted.
-        let are_there = names.iter().all(|name| self.files.place(name.as_str()).is_some());
+        let are_there = !asked.is_reduced;
         let is_next = names.get(nth as usize - 1) == Some(&unit) && asked.turns.len() + 1 == nth as usize;
         if !names.contains(&unit) || (are_there && !is_next) {
             return law(10, format!("{id:?}: it is not the turn of '{unit}'"));
@@ -351,7 +380,7 @@ impl Laws {
                 let had_turns = asked.turns.len();
                 let fits = had_turns == done.len() || had_turns == done.len() + 1;
                 // Units that are no more are not named.
-                let are_there = asked.names.iter().all(|name| self.files.place(name.as_str()).is_some());
+                let are_there = !asked.is_reduced;
                 if (are_there && (!fits || left.is_empty())) || **because == Outcome::Done {
                     return law(10, format!("{id:?} stopped after {had_turns} turns: {outcome:?}"));
                 }
@@ -394,7 +423,7 @@ impl Laws {
             }
             Request::Restart { how: RestartHow::Rolling, .. } => {
                 let names: BTreeSet<&UnitName> = asked.names.iter().collect();
-                let are_there = names.iter().all(|name| self.files.place(name.as_str()).is_some());
+                let are_there = !asked.is_reduced;
                 if are_there && names.len() != asked.turns.len() {
                     return law(10, format!("{id:?} is done after {} turns", asked.turns.len()));
                 }

@@ -63,7 +63,8 @@ impl Laws {
                 if !self.hurried {
                     let permits = |id, unit| self.is_touchable(id, unit);
                     let is_doomed = self.is_doomed(unit) || self.needs_what_goes(unit, engine);
-                    self.gates.is_touched(unit, engine, is_doomed, "its stop command", &permits)?;
+                    let needs = self.all_needs(unit);
+                    self.gates.is_touched(unit, engine, is_doomed, "its stop command", &permits, &needs)?;
                 }
                 self.is_told_to_stop(unit, engine)?;
                 self.check_stop(unit)?;

@@ -29,7 +29,8 @@ impl Laws {
         if !self.hurried {
             let permits = |id, unit| self.is_touchable(id, unit);
             let is_doomed = self.is_doomed(unit) || self.needs_what_goes(unit, engine);
-            self.gates.is_touched(unit, engine, is_doomed, &signal.to_string(), &permits)?;
+            let needs = self.all_needs(unit);
+            self.gates.is_touched(unit, engine, is_doomed, &signal.to_string(), &permits, &needs)?;
         }
         if signal == Signal::HUP {
             self.books[unit].reload_ordered = self.step;
@@ -40,10 +41,23 @@ impl Laws {
         self.check_stop(unit)
     }
 
+    /// All that it needs, and what that needs.
+    pub(crate) fn all_needs(&self, unit: usize) -> Vec<usize> {
+        let mut all = self.books[unit].needs.clone();
+        let mut next = 0;
+        while let Some(need) = all.get(next).copied() {
+            next += 1;
+            let new = self.books[need].needs.iter().filter(|other| !all.contains(other));
+            all.extend(new.copied().collect::<Vec<_>>());
+        }
+        all
+    }
+
     /// A sync has it need, or what it needs, a unit that nobody wishes up and that is on its way down.
     pub(crate) fn needs_what_goes(&self, unit: usize, engine: &Engine) -> bool {
         let goes = |need: usize| {
-            matches!(self.phases[need], Phase::Stopping | Phase::Killing | Phase::CleaningUp | Phase::Ready)
+            let phase = self.phases[need];
+            matches!(phase, Phase::Stopping | Phase::Killing | Phase::CleaningUp | Phase::Ready | Phase::Done)
                 && !self.is_wished(need, engine)
         };
         self.starts_of([unit].into_iter()).into_iter().any(|need| need != unit && goes(need))
@@ -85,16 +99,31 @@ impl Laws {
             let lives = self.books[other].running.keys().any(|pid| self.counts(other, *pid));
             lives || (target && self.phases[other] == Phase::Ready)
         };
-        if let Some(other) = self.books[unit].needed_by.iter().find(|other| runs(**other)) {
+        let counts = |other: usize| !self.is_old_circle(other, unit);
+        if let Some(other) = self.books[unit].needed_by.iter().find(|other| runs(**other) && counts(**other))
+        {
             return law(3, format!("u{unit} is told to stop while u{other} needs it and runs"));
         }
         let later = (0..self.books.len()).filter(|other| self.books[*other].order.contains(&unit));
         for other in later {
-            if self.books[unit].in_shutdown && runs(other) {
+            if self.books[unit].in_shutdown && runs(other) && counts(other) {
                 return law(3, format!("u{unit} is told to stop before u{other}, which comes after it"));
             }
         }
         Ok(())
+    }
+
+    /// Does the one go by old files, which lead back to itself together with the new ones? Then its edges do not count.
+    fn is_old_circle(&self, from: usize, to: usize) -> bool {
+        let mut all = vec![to];
+        let mut next = 0;
+        while let Some(unit) = all.get(next).copied().filter(|_| self.outdated.contains(&from)) {
+            next += 1;
+            let edges = self.books[unit].needs.iter().chain(&self.books[unit].order);
+            let new: Vec<usize> = edges.copied().filter(|other| !all.contains(other)).collect();
+            all.extend(new);
+        }
+        all.contains(&from)
     }
 
     pub(crate) fn check_change(&mut self, unit: usize, from: Phase, to: Phase, left: &[Leftover]) -> Verdict {
@@ -206,7 +235,7 @@ impl Laws {
 
     /// The second wish to shut down: whatever runs and may be killed is, at once.
     pub(crate) fn check_ends(&self, event: &Event, effects: &[Effect]) -> Verdict {
-        if !self.hurried
+        if !self.asked_again
             || !matches!(event, Event::Requested { request: Request::Shutdown(_), .. })
             || self.ended
         {

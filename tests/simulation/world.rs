@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sexton::engine::{Effect, Engine, Event, Finding, Options, Purpose, Request, RequestId, Role, UnitId};
 use sexton::model::spawn::Cause;
-use sexton::model::unit::{Entry, Readiness, Unit};
+use sexton::model::unit::{Entry, Kill, Readiness, Unit};
 use sexton::model::{ExecStage, ExitStatus, Moment, Pid, SpawnError};
 
 use super::chance::Chance;
@@ -82,6 +82,10 @@ pub(crate) fn run(seed: u64, overlapping: Overlapping, tracing: Tracing) -> Resu
         death_percent: [0, 30, 80][chance.below(3) as usize],
         late_percent: [0, 20][chance.below(2) as usize],
     };
+    let trace = match tracing {
+        Tracing::On => Some(entries.iter().map(in_short).collect()),
+        Tracing::Off => None,
+    };
     let engine = Engine::new(entries.clone(), options);
     let mut world = World {
         laws: Laws::new(&entries, &engine, SHUTDOWN_TIMEOUT),
@@ -95,7 +99,7 @@ pub(crate) fn run(seed: u64, overlapping: Overlapping, tracing: Tracing) -> Resu
         next_pid: 1,
         next_request: 0,
         faults,
-        trace: matches!(tracing, Tracing::On).then(Vec::new),
+        trace,
         over: false,
     };
     world.plan_requests();
@@ -161,7 +165,12 @@ impl World {
         if let Wish::Extend = wish {
             let entries = changes::additions(&mut self.chance, &self.laws.files);
             if let Some(trace) = &mut self.trace {
-                trace.push(format!("{:>10.3} ▶ extend {entries:?}", self.now.as_nanos() as f64 / 1e9));
+                let entries: Vec<String> = entries.iter().map(in_short).collect();
+                trace.push(format!(
+                    "{:>10.3} ▶ extend {}",
+                    self.now.as_nanos() as f64 / 1e9,
+                    entries.join("; ")
+                ));
             }
             self.engine.extend(entries.clone());
             return self.laws.extended(&entries, &self.engine);
@@ -328,14 +337,46 @@ fn short(effect: &Effect) -> String {
     }
 }
 
-/// An event without the descriptions of units.
+/// An event with its units in short.
 fn short_event(event: &Event) -> String {
     match event {
         Event::Requested { id, request: Request::Sync { definitions, gate } } => {
-            let names: Vec<&str> = definitions.units.iter().map(|unit| unit.name.as_str()).collect();
+            let units: Vec<String> = definitions.units.iter().map(|unit| unit_in_short(unit)).collect();
             let boot: Vec<&str> = definitions.boot.iter().map(|name| name.as_str()).collect();
-            format!("Requested {{ id: {id:?}, Sync {gate:?} {} boot {} }}", names.join(" "), boot.join(" "))
+            format!("Requested {{ id: {id:?}, Sync {gate:?} {} boot {} }}", units.join("; "), boot.join(" "))
         }
         event => format!("{event:?}"),
     }
+}
+
+fn in_short(entry: &Entry) -> String {
+    match entry {
+        Entry::Unit(unit) => unit_in_short(unit),
+        Entry::Broken { name, .. } => format!("{name} broken"),
+    }
+}
+
+/// Its name, its edges, and what decides how it stops.
+fn unit_in_short(unit: &Unit) -> String {
+    let mut words = vec![unit.name.to_string()];
+    let Unit { needs, wants, after, before, conflicts, .. } = unit;
+    let edges = [("needs", needs), ("wants", wants), ("after", after), ("before", before)];
+    for (what, names) in edges.into_iter().chain([("conflicts", conflicts)]) {
+        if !names.is_empty() {
+            let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+            words.push(format!("{what} {}", names.join(",")));
+        }
+    }
+    let Some(program) = unit.program() else { return words.join(" ") };
+    words.push(format!("{:?}", program.exec.argv()));
+    let flags = [
+        (unit.is_task(), "task"),
+        (unit.essential, "essential"),
+        (program.restart.overlap, "overlap"),
+        (!program.renders.is_empty(), "renders"),
+        (program.configtest.is_some(), "configtest"),
+        (program.stop.kill == Kill::Never, "kill never"),
+    ];
+    words.extend(flags.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word.to_owned()));
+    words.join(" ")
 }

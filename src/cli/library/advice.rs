@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::library::advice::{Advice, When, of};
-use crate::model::Unit;
+use crate::model::{Text, Unit};
 use crate::sys::accounts::Accounts;
 
 /// A longer file is looked at so far.
@@ -21,7 +21,7 @@ const MOST_FILES: usize = 1000;
 pub(in crate::cli) type Said = (String, String);
 
 /// A file of a daemon, and what it says.
-type Text = (PathBuf, String);
+type Looked = (PathBuf, String);
 
 /// The advice that `text`, the file of these units, has for them.
 pub(in crate::cli) fn advice(text: &str, units: &[&Rc<Unit>]) -> Vec<Said> {
@@ -40,7 +40,12 @@ pub(in crate::cli) fn advice(text: &str, units: &[&Rc<Unit>]) -> Vec<Said> {
     said.collect()
 }
 
-fn texts(advice: &Advice, unit: &Unit) -> Vec<Text> {
+/// What is looked at: files, or the words of the command, each on a line.
+fn texts(advice: &Advice, unit: &Unit) -> Vec<Looked> {
+    if let (true, None, Some(program)) = (advice.files.is_empty(), &unit.instance_file, unit.program()) {
+        let words: Vec<&str> = program.exec.argv().iter().map(Text::as_str).collect();
+        return vec![(unit.source.to_path_buf(), words.join("\n"))];
+    }
     let paths: Vec<PathBuf> = match (advice.files.is_empty(), &unit.instance_file) {
         (true, own) => own.iter().map(|path| path.to_path_buf()).collect(),
         (false, _) => glob::glob(&advice.files)
@@ -79,13 +84,16 @@ fn shared(advice: &Advice, units: &[&Rc<Unit>]) -> Vec<String> {
     for unit in units {
         let texts = texts(advice, unit);
         let value = texts.iter().rev().find_map(|(_, text)| advice.value(text));
-        if let Some(value) = value {
+        let default = advice.default.as_deref().filter(|_| !texts.is_empty());
+        if let Some(value) = value.or(default).filter(|value| !value.is_empty()) {
             owners.entry(value.to_owned()).or_default().push(unit);
         }
     }
     let clash = |(value, owners): (String, Vec<&Rc<Unit>>)| {
         let [first, .., last] = &owners[..] else { return None };
-        Some(format!("the files of '{}' and '{}' both say '{value}'", first.name, last.name))
+        let place = if first.instance_file.is_some() { "files" } else { "commands" };
+        let both = if advice.default.as_ref() == Some(&value) { "come to" } else { "both say" };
+        Some(format!("the {place} of '{}' and '{}' {both} '{value}'", first.name, last.name))
     };
     owners.into_iter().filter_map(clash).collect()
 }

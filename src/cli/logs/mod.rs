@@ -164,7 +164,7 @@ fn stamp(time: SystemTime) -> String {
     humantime::format_rfc3339_micros(time).to_string()
 }
 
-/// Shows what is there, in the order of its times; of the last lines only so many.
+/// Shows what is there when it begins, in the order of its times; of the last lines only so many.
 fn past(
     readers: &mut BTreeMap<String, Reader>,
     show: &Show,
@@ -174,18 +174,20 @@ fn past(
     let mut names: Vec<&str> = Vec::new();
     let mut open: Vec<&mut Reader> = Vec::new();
     for (name, reader) in readers.iter_mut() {
-        reader.skip_before(show.since.as_deref());
+        // Of lines that match nobody knows how far back they are.
+        let last = lines.filter(|_| show.grep.is_none());
+        reader.begin(show.since.as_deref(), last);
         names.push(name);
         open.push(reader);
     }
-    let mut heads: Vec<Option<Entry>> = open.iter_mut().map(|reader| reader.next()).collect();
+    let mut heads: Vec<Option<Entry>> = open.iter_mut().map(|reader| reader.next_of_past()).collect();
     let mut last = VecDeque::new();
     loop {
         let orders =
             heads.iter().enumerate().filter_map(|(index, head)| Some((&head.as_ref()?.order, index)));
         let Some((_, index)) = orders.min() else { break };
         let (Some(head), Some(reader)) = (heads.get_mut(index), open.get_mut(index)) else { break };
-        let Some(entry) = std::mem::replace(head, reader.next()) else { break };
+        let Some(entry) = std::mem::replace(head, reader.next_of_past()) else { break };
         let name = names.get(index).copied().unwrap_or_default();
         if !show.wants(&entry) {
             continue;

@@ -25,6 +25,10 @@ pub(super) struct Reader {
     /// A line that has not ended yet.
     begun: Vec<u8>,
     order: String,
+    /// Bytes that were read.
+    read: u64,
+    /// How many there were when reading began: somebody may write faster than we read.
+    past: u64,
 }
 
 #[derive(Debug)]
@@ -36,22 +40,44 @@ struct Open {
 
 impl Reader {
     pub(super) fn new(place: PathBuf) -> Reader {
-        Reader { place, done: 0, open: None, begun: Vec::new(), order: String::new() }
+        Reader { place, done: 0, open: None, begun: Vec::new(), order: String::new(), read: 0, past: 0 }
     }
 
     pub(super) fn place(&self) -> &Path {
         &self.place
     }
 
-    /// Passes over files in which nothing was written since then.
-    pub(super) fn skip_before(&mut self, since: Option<&str>) {
-        let Some(since) = since else { return };
-        for number in self.numbers() {
-            let changed = fs::metadata(self.path(number)).and_then(|metadata| metadata.modified());
-            if changed.is_ok_and(|at| humantime::format_rfc3339_micros(at).to_string().as_str() < since) {
-                self.done = number;
+    /// Notes what is there, and passes over files in which nothing was written since then, and over those that come
+    /// before the last so many lines.
+    pub(super) fn begin(&mut self, since: Option<&str>, last: Option<usize>) {
+        let numbers = self.numbers();
+        for number in &numbers {
+            let changed = fs::metadata(self.path(*number)).and_then(|metadata| metadata.modified());
+            let is_before = |at| {
+                since.is_some_and(|since| humantime::format_rfc3339_micros(at).to_string().as_str() < since)
+            };
+            if changed.is_ok_and(is_before) {
+                self.done = *number;
             }
         }
+        let mut wanted = last.unwrap_or(usize::MAX);
+        let current = self.place.join(CURRENT);
+        self.past = fs::metadata(&current).map_or(0, |metadata| metadata.len());
+        wanted = wanted.saturating_sub(last.map_or(0, |_| count_lines(&current)));
+        for number in numbers.into_iter().rev().take_while(|number| *number > self.done).collect::<Vec<_>>() {
+            let path = self.path(number);
+            if wanted == 0 {
+                self.done = number;
+                return;
+            }
+            wanted = wanted.saturating_sub(last.map_or(0, |_| count_lines(&path)));
+            self.past += fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        }
+    }
+
+    /// The next line of those that were there when reading began.
+    pub(super) fn next_of_past(&mut self) -> Option<Entry> {
+        if self.read < self.past { self.next() } else { None }
     }
 
     /// The next line, as far as there is one now.
@@ -61,7 +87,9 @@ impl Reader {
                 Some(open) => open,
                 none => none.insert(open_after(&self.place, self.done)?),
             };
-            if open.file.read_until(b'\n', &mut self.begun).is_ok() && self.begun.ends_with(b"\n") {
+            let read = open.file.read_until(b'\n', &mut self.begun);
+            self.read += read.as_ref().map_or(0, |count| *count as u64);
+            if read.is_ok() && self.begun.ends_with(b"\n") {
                 self.begun.pop();
                 let entry = Entry::parse(&self.begun, &self.order);
                 self.begun.clear();
@@ -96,6 +124,11 @@ impl Reader {
     fn numbers(&self) -> Vec<u64> {
         numbers(&self.place)
     }
+}
+
+fn count_lines(path: &Path) -> usize {
+    let Ok(file) = File::open(path) else { return 0 };
+    BufReader::with_capacity(64 * 1024, file).split(b'\n').map_while(Result::ok).count()
 }
 
 /// The numbers of the full files, oldest first.
@@ -161,6 +194,28 @@ mod tests {
         fs::write(place.join(CURRENT), "8\n").unwrap();
         assert_eq!(all(&mut reader), ["55", "6", "7", "8"]);
         assert_eq!(all(&mut reader), [""; 0]);
+        fs::remove_dir_all(place).unwrap();
+    }
+
+    #[test]
+    fn the_past_is_what_was_there_and_begins_with_the_file_of_the_last_lines() {
+        let place = std::env::temp_dir().join(format!("sexton-past-{}", std::process::id()));
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("00000003"), "1\n2\n").unwrap();
+        fs::write(place.join("00000004"), "3\n4\n").unwrap();
+        fs::write(place.join(CURRENT), "5\n").unwrap();
+        let mut file = File::options().append(true).open(place.join(CURRENT)).unwrap();
+        let mut past = |last| {
+            let mut reader = Reader::new(place.clone());
+            reader.begin(None, last);
+            file.write_all(b"later\n").unwrap();
+            let texts =
+                std::iter::from_fn(|| reader.next_of_past()).map(|entry| entry.text).collect::<Vec<_>>();
+            texts.concat()
+        };
+        assert_eq!(past(None), b"12345");
+        assert_eq!(past(Some(3)), b"345later", "the whole file with the last three");
+        assert_eq!(past(Some(1)), b"5laterlater");
         fs::remove_dir_all(place).unwrap();
     }
 }

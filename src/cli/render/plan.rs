@@ -25,6 +25,7 @@ pub fn plan(style: &Style, plan: &PlanReport) -> String {
         out += &listed(style, "start", &plan.starts, " → ");
     }
     out += &listed(style, "reload", &plan.reloads, " ");
+    out += &listed(style, "settings", &plan.settings, "; ");
     if out.is_empty() {
         return "nothing to do\n".to_owned();
     }
@@ -174,6 +175,11 @@ mod tests {
 "
         );
         assert_eq!(plan(&Style::PLAIN, &PlanReport::default()), "nothing to do\n");
+        let settings = names(&["[control] mode is 0660", "[shutdown] timeout is 20 s"]);
+        assert_eq!(
+            plan(&Style::PLAIN, &PlanReport { settings, ..PlanReport::default() }),
+            "  settings  [control] mode is 0660; [shutdown] timeout is 20 s\n"
+        );
     }
 
     #[test]

@@ -182,6 +182,12 @@ impl<'a> Block<'a> {
             let words = format!("{} changed since start", changed.join(" and "));
             self.painted("changed", Ink::Busy, &words);
         }
+        if let Some(failed) = &details.passed_over {
+            let reason = failed.reason.as_deref().unwrap_or_default();
+            let words = format!("{reason}, {} ago", spoken(failed.ago_usec.unwrap_or_default()));
+            self.painted("hook", Ink::Busy, &format!("passed over: {words}"));
+            self.out += &output_lines(self.style, &failed.output);
+        }
         let Some(test) = details.last_test.as_ref().filter(|test| test.result == "failed") else { return };
         let reason = test.reason.as_deref().unwrap_or("no reason is known");
         let words = match test.ago_usec {
@@ -394,6 +400,16 @@ store  Keeps what the others know
         );
         let passed = Step { result: "passed".into(), ..Step::default() };
         let well = UnitDetails { last_test: Some(passed), status: store(), ..UnitDetails::default() };
+        let hook = Step {
+            reason: Some("post-start hook 1 exited with code 1".into()),
+            output: names(&["no queue"]),
+            ago_usec: Some(2_000_000),
+            ..Step::default()
+        };
+        let passed_over =
+            unit(&Style::PLAIN, &UnitDetails { passed_over: Some(hook), status: store(), ..well.clone() });
+        let words = "  hook       passed over: post-start hook 1 exited with code 1, 2 s ago\n  │ no queue\n";
+        assert!(passed_over.contains(words), "{passed_over}");
         assert_eq!(
             unit(&Style::PLAIN, &well),
             "\

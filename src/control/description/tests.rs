@@ -76,7 +76,7 @@ fn wire<T: Serialize + Default>(full: &T) -> Fields {
         Value::Array(_) => "[]string".to_owned(),
         Value::Object(_) if name == "counts" => "[string]int".to_owned(),
         Value::Object(_) if name == "usage" => "Usage".to_owned(),
-        Value::Object(_) if name == "lastTest" => "Step".to_owned(),
+        Value::Object(_) if name == "lastTest" || name == "passedOver" => "Step".to_owned(),
         Value::Object(_) if name == "progress" => "Progress".to_owned(),
         Value::Object(_) => "UnitStatus".to_owned(),
         Value::Null => panic!("{name} is null"),
@@ -176,6 +176,7 @@ fn every_type_of_the_wire_has_the_fields_that_are_described() {
         reload: text(),
         filter: text(),
         last_test: Some(Step::default()),
+        passed_over: Some(Step::default()),
         usage: Some(Usage::default()),
         ..UnitDetails::default()
     };
@@ -195,7 +196,7 @@ fn every_type_of_the_wire_has_the_fields_that_are_described() {
         assert_eq!(method(name).1, report(), "{name}");
     }
     assert_eq!(method("Abandon").1, Fields::new());
-    let plan = PlanReport { unit: text(), diagnostics: texts(), ..PlanReport::default() };
+    let plan = PlanReport { unit: text(), settings: texts(), diagnostics: texts(), ..PlanReport::default() };
     assert_eq!(method("Plan").1, wire(&plan));
     assert_eq!(
         method("Events").1,

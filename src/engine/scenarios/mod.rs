@@ -4,6 +4,8 @@
 //! it is cleared, unless a scenario says otherwise. What the engine orders is compared as short words.
 
 mod abandon;
+mod beside;
+mod between;
 mod down;
 mod explanations;
 mod gate;
@@ -194,6 +196,7 @@ impl Stage {
             }
             Effect::SettleRenders { unit, verdict } => format!("renders {} {verdict:?}", name(unit)),
             Effect::Probe { unit } => format!("probe {}", name(unit)),
+            Effect::HeedOutput { unit } => format!("heed {}", name(unit)),
             Effect::ForgetProbe { unit } => format!("forget-probe {}", name(unit)),
             Effect::Forget { unit } if !prime(unit).is_empty() => format!("forget {}", name(unit)),
             Effect::Forget { unit } => format!("forget-id {}", unit.index()),

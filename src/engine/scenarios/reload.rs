@@ -112,7 +112,27 @@ fn a_reload_that_was_begun_cannot_be_abandoned_and_a_stop_waits_for_it() {
 }
 
 #[test]
+fn a_unit_that_writes_that_it_has_not_reloaded_has_failed_at_once_and_runs_on() {
+    let unit = service("a").reload_as(|r| r.fail_output = Some("failed".into()));
+    let mut stage = Stage::up(vec![unit], "a");
+    assert_eq!(stage.reload("a"), ["inspect a for trial", "heed a", "SIGHUP a"]);
+    assert_eq!(stage.passes(500), ["probe a"]);
+    let complaint =
+        Complaint { cause: Cause::Matched("failed".into()), output: vec!["loading failed".into()] };
+    let unit = stage.id("a");
+    stage.feed(Event::ReloadDenied { unit, complaint: Box::new(complaint.clone()) });
+    let words = "reply 2 failed: a the main process printed what matches 'failed'";
+    assert_eq!(stage.orders(), ["forget-probe a", words]);
+    assert_eq!(stage.phase("a"), Phase::Ready);
+    // What comes late is of a reload that is over.
+    stage.feed(Event::ReloadDenied { unit, complaint: Box::new(complaint) });
+    assert_eq!(stage.orders(), [""; 0]);
+    assert_eq!(stage.reload("a"), ["inspect a for trial", "heed a", "SIGHUP a"]);
+    assert_eq!(stage.passes(500), ["probe a"]);
+    assert_eq!(probed(&mut stage, Ok(())), ["forget-probe a", "reply 3 done"]);
+}
 
+#[test]
 fn a_unit_that_ends_while_another_one_is_still_at_its_reload_has_not_been_reloaded() {
     let mut stage = Stage::up(vec![service("a").reload(), service("b").reload()], "a b");
     stage.reload("a b");

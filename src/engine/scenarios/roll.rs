@@ -1,6 +1,7 @@
 //! A rolling restart never has more than one of its units down, and stops at the first that does not come back.
 
 use super::*;
+use crate::engine::TransactionPhase;
 use crate::engine::fixture::service;
 
 const TEST: Role = Role::Trial(Trial::ConfigTest);
@@ -32,6 +33,8 @@ fn each_is_tested_stopped_started_and_ready_before_the_next_goes_down() {
     assert_eq!(stage.passes_as("a", TEST), ["SIGTERM a"]);
     stage.dies("a");
     assert_eq!((stage.phase("a"), stage.phase("b")), (Phase::Starting, Phase::Ready));
+    let went_by = |phase| stage.engine.went_by(RequestId(2), &phase);
+    assert!(went_by(TransactionPhase::Stopping) && !went_by(TransactionPhase::Starting));
     assert_eq!(stage.ready("a"), ["inspect b for trial", "spawn b trial-configtest"]);
     assert_eq!(stage.passes_as("b", TEST), ["SIGTERM b"]);
     stage.dies("b");

@@ -115,10 +115,12 @@ impl Logger<'_> {
             && self.sources.iter().flatten().any(|source| source.slot() == slot && source.feed.is_some())
     }
 
-    /// A filter is somebody else than the unit, and goes on within its line.
+    /// A filter is somebody else than the unit, and goes on within its line. One that is slow leaves some of what the unit
+    /// wrote in its pipe: the line ends there, and not where the reader is.
     pub(super) fn end_line_of_unit(&mut self, place: usize) {
-        let is_filtered = |source: &Source| source.is_filtered;
-        if !self.sources.get(place).and_then(Option::as_ref).is_some_and(is_filtered) {
+        let Some(source) = self.sources.get_mut(place).and_then(Option::as_mut) else { return };
+        let is_behind = source.feed.as_ref().is_some_and(|feed| !feed.waiting().is_empty());
+        if !source.is_filtered && (!is_behind || source.ends_with_what_is_there()) {
             self.end_line(place);
         }
     }

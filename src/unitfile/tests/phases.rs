@@ -108,6 +108,9 @@ fn a_reload_is_by_signal_or_by_command() {
     assert!(matches!(command.how, ReloadBy::Command(command) if command.to_string() == "ctl reload"));
     assert_eq!((command.timeout, command.settle), (Duration::from_secs(5), Duration::ZERO));
     assert_eq!(command.verify.unwrap().to_string(), "ctl ok");
+    assert_eq!((usual.fail_output, command.fail_output), (None, None));
+    let heard = reload("signal = \"HUP\"\nfail-output = \"loading failed\"");
+    assert_eq!(heard.fail_output.as_deref(), Some("loading failed"));
 }
 
 #[test]
@@ -283,6 +286,7 @@ fn an_expression_that_is_none_is_found_before_anything_runs() {
         "[configtest]\nexec = [\"t\"]\nok-output = \"(\"",
         "[configtest]\nexec = [\"t\"]\nfail-output = \"[\"",
         "[[pre-stop]]\nexec = [\"t\"]\nuntil = { matches = \"*\" }",
+        "[reload]\nsignal = \"HUP\"\nfail-output = \"(\"",
     ] {
         let errors = errors(&format!("{SERVICE}{text}\n"));
         assert!(errors.len() == 1 && errors[0].starts_with("5:"), "{errors:?}");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long anything may take that happens at once on an idle machine. Generous: two cores run many tests.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two looks. Short against what is awaited, long against what a look costs.
 const PAUSE: Duration = Duration::from_millis(5);

@@ -1,8 +1,8 @@
 //! Databases: MariaDB and PostgreSQL, from an empty data directory, and the pool of connections to the latter; and the one
 //! MySQL that can be had, 5.6, with the data directory that is packed with it.
 
-use super::{Broken, Daemon, Reload};
-use crate::harness::{Finished, Machine, until};
+use super::{Broken, Daemon, PATIENCE, Reload, put};
+use crate::harness::{Finished, Machine, until, within};
 
 pub(super) const MARIADB: Daemon = Daemon {
     file: "mariadb",
@@ -141,6 +141,23 @@ fn pgbouncer_takes_what_is_good() {
 #[test]
 fn pgbouncer_refuses_what_is_broken_and_serves_on() {
     PGBOUNCER.refuses_what_is_broken();
+}
+
+/// Nobody tested the file; it says READY=1 all the same.
+#[test]
+fn pgbouncer_says_itself_that_an_untested_reload_has_failed_and_serves_on() {
+    let machine = PGBOUNCER.up();
+    let pid = machine.ready_pid("pgbouncer");
+    machine.sexton(&["reload", "--skip-configtest", "pgbouncer"]).expect(0);
+    put(&machine, PGBOUNCER.config.0, "[pgbouncer]\nno_such = 1\n");
+    // One that comes to its signal later than its `settle` has said nothing yet.
+    within(PATIENCE, "a reload fails", || {
+        let failed = machine.sexton(&["reload", "--skip-configtest", "pgbouncer"]);
+        let why = ["unknown parameter: pgbouncer/no_such", "pgbouncer.ini:2"];
+        (failed.code == 1 && why.iter().all(|part| failed.all().contains(part))).then_some(())
+    });
+    assert_eq!(machine.ready_pid("pgbouncer"), pid);
+    (PGBOUNCER.ask)(&machine).expect(0);
 }
 
 #[test]
