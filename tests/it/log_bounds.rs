@@ -99,7 +99,9 @@ fn ten_thousand_restarts_leave_no_descriptor_and_no_memory_behind() {
         let now = (descriptors(pid1), descriptors(logger));
         (now.0 <= before.0 + FEW && now.1 <= before.1 + FEW).then_some(())
     });
-    assert!(memory(pid1) <= own + 16, "{own} KiB, then {} KiB", memory(pid1));
+    // The smallest piece that was lost with each restart would be 156 KiB; what a busy moment takes at once is less.
+    let now = memory(pid1);
+    assert!(now <= own + 64, "{own} KiB, then {now} KiB");
 }
 
 #[test]
