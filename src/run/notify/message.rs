@@ -30,7 +30,7 @@ pub enum Notification {
 }
 
 /// Reads a message. The main process comes first, because what follows is said of it.
-pub(super) fn parse(message: &[u8]) -> Vec<Notification> {
+pub fn parse(message: &[u8]) -> Vec<Notification> {
     let mut found: [Option<Notification>; 6] = Default::default();
     for line in message.split(|byte| *byte == b'\n') {
         let Some(at) = line.iter().position(|byte| *byte == b'=') else { continue };

@@ -34,7 +34,7 @@ use crate::sys::socket::{Datagram, datagram_unix, receive_with_credentials};
 
 mod message;
 
-pub use message::{MAX_STATUS, Notification};
+pub use message::{MAX_STATUS, Notification, parse};
 
 /// The longest message that is read; systemd's own bound. A longer one is passed over whole, because half a
 /// message can say the opposite.
@@ -110,7 +110,7 @@ impl NotifySockets {
         for _ in 0..MAX_MESSAGES {
             let Some(heard) = receive(socket, &mut buffer) else { return };
             let Some(sender) = heard.pid else { continue };
-            let said = message::parse(buffer.get(..heard.len).unwrap_or_default());
+            let said = parse(buffer.get(..heard.len).unwrap_or_default());
             if said.is_empty() {
                 continue;
             }
