@@ -124,15 +124,17 @@ Examples:
     Library(LibraryArgs),
     /// Copy a unit of the library to where own units are
     #[command(after_help = "\
-A file that is there already is left alone, unless --force says otherwise.
+A file that is there already is left alone, unless --force says otherwise. `sexton library` lists the names. Then
+`sexton check` says what this machine lacks for it, and `sexton sync` has it started.
 
 Examples:
   sexton add nginx
-  sexton add memcached@ --instance 11212")]
+  sexton add memcached@ --instance 11212
+  sexton add redis@6380           it says which file makes this instance")]
     Add(AddArgs),
     /// Show what is different between a copy and the unit of the library
     #[command(after_help = "\
-Exits with 1 when something is, as diff does.
+Exits with 1 when something is, and with 2 when there is nothing to compare, as diff does.
 
 Example:
   sexton diff nginx")]

@@ -65,6 +65,67 @@ fn an_instance_is_added_to_those_that_are_there() {
 }
 
 #[test]
+fn an_instance_of_a_copy_leaves_those_of_the_copy_and_what_a_person_wrote() {
+    let own = Own::new();
+    let to = own.0.join("own");
+    let place = to.display().to_string();
+    let drop_in = to.join("memcached@.d/instances.toml");
+    assert_eq!(run(&["add", "memcached@", "--to", &place]).0, 0);
+    assert_eq!(run(&["add", "memcached@11212", "--to", &place]).0, 0);
+    let text = fs::read_to_string(&drop_in).unwrap_or_default();
+    assert!(text.contains("names = [\"11211\", \"11212\"]"), "{text}");
+    let set = format!("{text}[instances.set.11212]\nmemory = \"128\"\n");
+    fs::write(&drop_in, &set).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(run(&["add", "memcached@11213", "--to", &place]).0, 0);
+    let text = fs::read_to_string(&drop_in).unwrap_or_default();
+    assert_eq!(text, set.replace("\"11212\"]", "\"11212\", \"11213\"]"));
+    for broken in ["[instances]\nnames = [\n  \"11212\",\n]\n", "no file of sexton's"] {
+        fs::write(&drop_in, broken).unwrap_or_else(|e| panic!("{e}"));
+        let (code, said) = run(&["add", "memcached@11214", "--to", &place]);
+        assert!(code == 1 && said.contains("add '11214' to them"), "{code} {said}");
+        assert_eq!(fs::read_to_string(&drop_in).unwrap_or_default(), broken);
+    }
+}
+
+#[test]
+fn an_instance_that_comes_of_a_file_is_not_listed_and_its_file_is_named() {
+    let own = Own::new();
+    let place = own.0.join("own").display().to_string();
+    let (code, said) = run(&["add", "redis@6380", "--to", &place]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("redis@6380 comes of its file: '/etc/redis/redis_6380.conf'"), "{said}");
+    assert!(!own.0.join("own/redis@.d").exists());
+    let (code, said) = run(&["check", &place]);
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = run(&["add", "mariadb@", "--to", &place]);
+    assert!(code == 0 && said.contains("`sexton add mariadb@ --instance NAME` adds one"), "{code} {said}");
+}
+
+#[test]
+fn what_can_be_no_instance_is_refused_before_anything_is_written() {
+    let own = Own::new();
+    let to = own.0.join("own");
+    let place = to.display().to_string();
+    for (words, why) in [
+        (&["add", "memcached@../../x"][..], "'../../x' cannot be an instance: a name cannot begin with '.'"),
+        (&["add", "memcached@a/b"], "cannot hold '/'"),
+        (&["add", "memcached@", "--instance", "a\nb"], "cannot hold '\\n'"),
+        (&["add", "memcached@", "--instance", ""], "cannot be empty"),
+        (&["add", "memcached@1", "--instance", "2"], "'1' and '2' are two instances"),
+        (&["add", "app@3"], "the instances of 'app@' are counted"),
+    ] {
+        let (code, said) = run(&[words, &["--to", &place]].concat());
+        assert!(code == 2 && said.contains(why), "{words:?}: {code} {said}");
+    }
+    assert!(!to.exists());
+    let (code, said) = run(&["add", "../nginx", "--to", &place]);
+    assert!(code == 1 && said.contains("there is no unit '../nginx' in the library"), "{code} {said}");
+    fs::write(&to, "a file").unwrap_or_else(|e| panic!("{e}"));
+    let (code, said) = run(&["add", "nginx", "--to", &place]);
+    assert!(code == 1 && said.contains("cannot make the directory '"), "{code} {said}");
+}
+
+#[test]
 fn a_difference_is_shown_and_is_the_exit_status() {
     let own = Own::new();
     let to = own.0.join("own");
@@ -78,8 +139,10 @@ fn a_difference_is_shown_and_is_the_exit_status() {
     let (code, said) = run(&["diff", "mosquitto", "--from", &place]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("\n-user = \"mosquitto\"\n+user = \"mqtt\"\n"), "{said}");
-    let (code, said) = run(&["diff", "nginx", "--from", &place]);
-    assert!(code > 0 && said.contains("cannot read '"), "{code} {said}");
+    for (name, why) in [("nginx", "; `sexton add nginx` makes one"), ("ngnx", "; did you mean 'nginx'?")] {
+        let (code, said) = run(&["diff", name, "--from", &place]);
+        assert!(code == 2 && said.contains(why), "{code} {said}");
+    }
 }
 
 #[test]
@@ -94,7 +157,11 @@ fn the_library_is_listed_searched_and_shown() {
     assert!(found.contains("\nmosquitto "), "{found}");
     let (code, found) = run(&["library", "--json", "mqtt"]);
     assert!(code == 0 && found.contains("\"name\":\"mosquitto\""), "{found}");
-    assert_ne!(run(&["library", "no-such-word-anywhere"]).0, 0);
+    let (code, said) = run(&["library", "no-such-word-anywhere"]);
+    assert_eq!(code, 1, "{said}");
+    assert_eq!(said, "sexton: no unit of the library holds 'no-such-word-anywhere'\n");
+    assert!(run(&["library", "ngnix"]).1.ends_with("; did you mean 'nginx'?\n"));
+    assert_eq!(run(&["library", "--json", "no-such-word-anywhere"]), (1, "[]\n".to_owned()));
     let (code, shown) = run(&["library", "show", "redis"]);
     assert!(code == 0 && shown.contains("product = \"Redis\""), "{shown}");
     let (code, said) = run(&["library", "show", "ngin"]);
