@@ -43,7 +43,8 @@ mod web;
 
 use case::Case;
 
-/// The test of each case has the name of its unit, and a unit without one fails `every_unit_has_a_case`.
+/// The test of each case has the name of its unit, and a unit without one fails
+/// `every_unit_has_a_case_or_says_why_it_is_not_tested`.
 macro_rules! cases {
     ($($name:ident => $case:path,)*) => {
         static CASES: &[&Case] = &[$(&$case),*];

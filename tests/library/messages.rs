@@ -40,6 +40,7 @@ pub const NATS: Case = Case {
     reload: Reload::TakesWord,
     broken: &[("port: 4222\nno_such_key: 1\n", "unknown field \"no_such_key\"")],
     user: "nats",
+    unseen: "its streams",
     ..Case::NONE
 };
 

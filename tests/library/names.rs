@@ -22,6 +22,7 @@ pub const NAMED: Case = Case {
     ],
     user: "bind",
     init: "named",
+    unseen: "zones that it has from others",
     ..Case::NONE
 };
 
@@ -37,6 +38,7 @@ pub const UNBOUND: Case = Case {
     reload: Reload::TakesWord,
     broken: &[("server:\n  no-such-option: yes\n", "word.conf:2: error")],
     user: "unbound",
+    unseen: "its trust anchor",
     init: "unbound",
     ..Case::NONE
 };

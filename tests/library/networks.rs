@@ -18,6 +18,7 @@ pub const CHRONY: Case = Case {
     broken: &[("no-such 1\n", "Invalid directive at line 1 in file /etc/chrony/conf.d/word.conf")],
     user: "_chrony",
     init: "chrony",
+    unseen: "what it learnt of the clock",
     ..Case::NONE
 };
 

@@ -116,11 +116,49 @@ fn row(file: &str, unit: &Table, case: &Case) -> [String; 9] {
         yes(true, ""),
         refusals,
         reload.to_owned(),
-        yes(case.data.is_some(), "keeps none"),
-        yes(case.twin.is_some(), "–"),
+        match (&case.data, case.unseen) {
+            (Some(_), _) => "yes".to_owned(),
+            (None, "") => "keeps none".to_owned(),
+            (None, unseen) => format!("not shown: {unseen}"),
+        },
+        yes(case.twin.is_some(), "no template"),
         case.user.to_owned(),
         capabilities,
     ]
+}
+
+/// Where a distribution lists its packages: the name of one belongs behind it.
+fn list_of(distribution: &str) -> &'static str {
+    match distribution {
+        "debian" => "https://packages.debian.org/",
+        "alpine" => "https://pkgs.alpinelinux.org/packages?name=",
+        _ => "https://packages.fedoraproject.org/search?query=",
+    }
+}
+
+/// What a row rests on.
+fn known_by(is_run: bool, packages: &Table) -> String {
+    let read: Vec<&str> =
+        ["alpine", "fedora"].into_iter().filter(|name| packages.contains_key(*name)).collect();
+    let debian = if is_run { "debian: run" } else { "debian: read, not run" };
+    if read.is_empty() { debian.to_owned() } else { format!("{debian}; {}: read", read.join(", ")) }
+}
+
+#[test]
+fn each_package_of_a_unit_suits_or_the_unit_says_what_differs() {
+    for file in all_units() {
+        let library = part(&tables(&file), "library");
+        let (suits, differs) = (words(&library, "suits"), part(&library, "differs"));
+        for name in part(&library, "packages").keys() {
+            let said = (suits.contains(name), differs.contains_key(name));
+            assert!(
+                said.0 != said.1,
+                "{file}, {name}: suits as it is: {}; says what differs: {}",
+                said.0,
+                said.1
+            );
+        }
+    }
 }
 
 /// The part of the page that is made.
@@ -141,12 +179,19 @@ fn made() -> String {
             let _ = writeln!(untested, "| `{file}` | {why} | {} |", word(&library, "source")); // As above.
         }
     }
-    let mut places = String::from("| Unit | Debian | Alpine | Fedora | Suits as it is | Elsewhere |\n");
-    places.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    let mut places =
+        String::from("| Unit | Debian | Alpine | Fedora | Suits as it is | Elsewhere | Known by |\n");
+    places.push_str("| --- | --- | --- | --- | --- | --- | --- |\n");
     for file in all_units() {
         let library = part(&tables(&file), "library");
         let packages = part(&library, "packages");
-        let package = |name: &str| packages.get(name).and_then(Value::as_str).unwrap_or("–").to_owned();
+        let is_run = case_of(&file).is_some();
+        let package = |name: &str| match packages.get(name).and_then(Value::as_str) {
+            // What is not run here is not in Debian: its makers have the package.
+            Some(package) if name == "debian" && !is_run => package.to_owned(),
+            Some(package) => format!("[{package}]({}{package})", list_of(name)),
+            None => "–".to_owned(),
+        };
         let differs = part(&library, "differs");
         let differs = differs.iter().filter_map(|(name, how)| Some(format!("{name}: {}", how.as_str()?)));
         let cells = [
@@ -156,12 +201,14 @@ fn made() -> String {
             package("fedora"),
             words(&library, "suits").join(", "),
             differs.collect::<Vec<_>>().join("; "),
+            known_by(is_run, &packages),
         ];
         let _ = writeln!(places, "| {} |", cells.join(" | ")); // As above.
     }
     format!(
         "{text}\nNot tested, and why:\n\n| Unit | What | Source |\n| --- | --- | --- |\n{untested}\n\
-         What Alpine and Fedora have was read, not run:\n\n{places}"
+         What Debian 12 has was run, what Alpine and Fedora have was read, not run. A package leads to the list of packages in\n\
+         which its distribution has it:\n\n{places}"
     )
 }
 

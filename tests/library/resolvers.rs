@@ -12,6 +12,7 @@ pub const DNSMASQ: Case = Case {
     broken: &[("no-such-option\n", "bad option at line 1 of /etc/dnsmasq.d/word")],
     user: "dnsmasq",
     init: "dnsmasq",
+    unseen: "its leases",
     ..Case::NONE
 };
 
@@ -51,5 +52,6 @@ pub const NSD: Case = Case {
     reload: Reload::Partly,
     broken: &[("server:\n  no-such: 1\n", "word.conf:2: at 'no-such:': error: syntax error")],
     user: "nsd",
+    unseen: "zones that it has from others",
     ..Case::NONE
 };

@@ -1,6 +1,6 @@
 //! What runs containers.
 
-use crate::case::{Case, Reload};
+use crate::case::{Case, Data, Reload};
 
 pub const CONTAINERD: Case = Case {
     file: "containerd",
@@ -14,6 +14,11 @@ pub const CONTAINERD: Case = Case {
     ask: "for word in one two three; do ctr -a /run/containerd/$word.sock --connect-timeout 2s version \
      >/dev/null 2>&1 && echo $word; done",
     broken: &[("no such thing\n", "failed to load TOML")],
+    data: Some(Data {
+        write: "ctr -a /run/containerd/one.sock namespaces create kept",
+        read: "ctr -a /run/containerd/three.sock namespaces list -q",
+        holds: "kept",
+    }),
     unbounded: "its containers may do what it may",
     ..Case::NONE
 };
@@ -33,6 +38,7 @@ pub const DOCKERD: Case = Case {
         ("{ \"no-such\": 1 }\n", "don't match any configuration option: no-such"),
         ("{ \"labels\": [\"word\"] }\n", "word"),
     ],
+    data: Some(Data { write: "docker volume create kept", read: "docker volume ls -q", holds: "kept" }),
     unbounded: "its containers may do what it may",
     ..Case::NONE
 };

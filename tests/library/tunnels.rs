@@ -58,5 +58,6 @@ pub const TOR: Case = Case {
     }),
     init: "tor",
     init_setup: &["printf '%%include /etc/tor/instances/word/torrc\\n' > /etc/tor/torrc"],
+    unseen: "its keys and what it knows of the network",
     ..Case::NONE
 };

@@ -17,6 +17,7 @@ pub const RSYSLOG: Case = Case {
     ask: "id=id$$; logger -u /run/word.sock $id; timeout 20 tail -s 0.1 -n +1 -F /var/log/word.log 2>&1 | grep -m1 $id",
     reload: Reload::Partly,
     broken: &[("*.* action(type=\"omnosuch\")\n", "module name 'omnosuch' is unknown")],
+    unseen: "its queues on the disk",
     ..Case::NONE
 };
 
@@ -34,6 +35,7 @@ pub const SYSLOG_NG: Case = Case {
     ask: "id=id$$; logger -u /run/word.sock $id; timeout 20 tail -s 0.1 -n +1 -F /var/log/word.log 2>&1 | grep -m1 $id",
     reload: Reload::TakesWord,
     broken: &[("@version: 3.38\nno such;\n", "syntax error")],
+    unseen: "its queues on the disk",
     ..Case::NONE
 };
 
@@ -73,6 +75,7 @@ pub const FAIL2BAN: Case = Case {
         ),
     ],
     init: "fail2ban",
+    unseen: "its bans",
     ..Case::NONE
 };
 
@@ -89,5 +92,6 @@ pub const MONIT: Case = Case {
     broken: &[("set no-such\n", "/etc/monit/conf.d/word:1: syntax error 'no-such'")],
     unbounded: "it starts and stops whatever it watches",
     init: "monit",
+    unseen: "what it noted of what it watches",
     ..Case::NONE
 };

@@ -93,5 +93,6 @@ pub const CADDY: Case = Case {
     reload: Reload::TakesWord,
     broken: &[(":80 {\n\tno_such_directive\n}\n", "unrecognized directive: no_such_directive")],
     user: "caddy",
+    unseen: "its certificates",
     ..Case::NONE
 };
