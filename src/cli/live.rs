@@ -153,7 +153,7 @@ mod tests {
             live.clear(screen);
         });
         assert_eq!(text.matches("given up\n").count(), 1);
-        assert!(text.starts_with("\x1b[?7ltesting  0 ms\n\x1b[?7h"), "{text:?}");
+        assert!(text.starts_with("\x1b[?7ltesting\n\x1b[?7h"), "{text:?}");
         assert!(text.ends_with("\x1b[1A\r\x1b[J"), "{text:?}");
     }
 

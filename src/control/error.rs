@@ -117,6 +117,9 @@ impl fmt::Display for MethodError {
             MethodError::NoSuchUnit { name, nearest: Some(nearest) } => {
                 write!(f, "there is no unit '{name}'; did you mean '{nearest}'?")
             }
+            MethodError::NoSuchUnit { name, nearest: None } if name.contains(['*', '?', '[']) => {
+                write!(f, "no unit matches '{name}'")
+            }
             MethodError::NoSuchUnit { name, nearest: None } => write!(f, "there is no unit '{name}'"),
             MethodError::InvalidSignal(signal) => write!(f, "there is no signal '{signal}'"),
             MethodError::Disconnected(reason) => write!(f, "sexton closed the connection: {reason}"),

@@ -283,7 +283,7 @@ impl Refusal {
                     name(*unit)
                 )
             }
-            Refusal::NotUp { unit } => format!("{} is not up", name(*unit)),
+            Refusal::NotUp { unit } => format!("{0} is not up; `sexton start {0}` starts it", name(*unit)),
             Refusal::Busy { unit, .. } => {
                 let name = name(*unit);
                 format!(
@@ -422,7 +422,7 @@ mod tests {
                 Refusal::NoReload { unit },
                 "u1 has no [reload]; `sexton restart u1` makes it read its configuration",
             ),
-            (Refusal::NotUp { unit }, "u1 is not up"),
+            (Refusal::NotUp { unit }, "u1 is not up; `sexton start u1` starts it"),
             (
                 Refusal::Busy { unit, by: RequestId(7) },
                 "another request is busy with u1 and has not stopped it yet; `sexton why u1` tells how far it is",

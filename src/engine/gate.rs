@@ -151,7 +151,21 @@ impl Engine {
         };
         let gated = Some(Box::new(gated));
         self.transactions.insert(id, Transaction { gated, ..Transaction::new(goal, Step::Testing) });
-        if is_tested { self.begin_tests(id, Step::Testing) } else { self.begin_overlap(id) }
+        if is_tested {
+            return self.begin_tests(id, Step::Testing);
+        }
+        self.tell_of_skipped(id);
+        self.begin_overlap(id);
+    }
+
+    /// Who asked that nothing be tested hears what was not.
+    fn tell_of_skipped(&mut self, id: RequestId) {
+        for unit in self.gated(id).map(|gated| gated.tests.clone()).unwrap_or_default() {
+            let Some(definition) = self.tested_definition(id, unit) else { continue };
+            let has_test = definition.program().is_some_and(|program| program.configtest.is_some());
+            let passed = if has_test { Tested::Skipped } else { Tested::Untested };
+            self.tell(id, Progress::Tested { unit: definition.name.clone(), passed });
+        }
     }
 
     /// More units belong to it than at its beginning. True where that means to test once more.
@@ -161,10 +175,13 @@ impl Engine {
         let tests: Vec<UnitId> = tests.into_iter().filter(runs).collect();
         let Some(gated) = self.gated_mut(id) else { return true };
         let is_more = gated.gate == Gate::Enforced && tests.iter().any(|unit| !gated.tests.contains(unit));
+        let gated_skips = gated.gate == Gate::Skipped;
         gated.scope.extend(new);
         (gated.tests, gated.stops, gated.overlaps) = (tests, stops, overlaps);
         if is_more {
             self.begin_tests(id, Step::Testing);
+        } else if gated_skips {
+            self.tell_of_skipped(id);
         }
         is_more
     }

@@ -277,7 +277,8 @@ impl Engine {
 
     /// When the next [`Event::Tick`] is due; `None` when time alone changes nothing.
     pub fn next_deadline(&self) -> Option<Moment> {
-        let next = [self.timers.next(), self.errand_timers.next()].into_iter().flatten().min();
+        let next = [self.timers.next(), self.errand_timers.next(), self.next_settled()];
+        let next = next.into_iter().flatten().min();
         match &self.closing {
             Some(closing) if closing.is_over() => None,
             Some(closing) => Some(next.map_or(closing.until(), |next| next.min(closing.until()))),
@@ -346,6 +347,7 @@ impl Engine {
         while let Some(unit) = self.errand_timers.due(self.now) {
             self.errand_deadline(unit);
         }
+        self.rolls_deadline();
         self.closing_deadline();
     }
 

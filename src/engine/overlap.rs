@@ -35,7 +35,7 @@ const FIRST_HIDDEN: u32 = 1 << 31;
 
 /// How long a successor has to live on whose readiness is no word of its own: a release that is broken mostly ends at
 /// once, and the old process would have been told to stop by then.
-const SETTLE: Duration = Duration::from_secs(1);
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
 /// A run that stands beside the one that a unit shows.
 #[derive(Debug)]

@@ -35,6 +35,8 @@ pub enum Tested {
     Failed,
     /// There is no `[configtest]`; everything else that a start looks at is fine.
     Untested,
+    /// It was not run, for the request said so.
+    Skipped,
 }
 
 /// The part that a request has come to.

@@ -36,6 +36,9 @@ impl Engine {
         if !self.hidden.is_empty() {
             self.overlap_sees(unit);
         }
+        if !self.rolls.is_empty() {
+            self.roll_sees(unit);
+        }
     }
 
     /// Changes the data of the present state and keeps its deadline.

@@ -126,6 +126,7 @@ impl Engine {
         for id in self.transactions.keys().copied().collect::<Vec<_>>() {
             self.conclude(id, Outcome::ShuttingDown);
         }
+        self.drop_rolls();
         self.transactions.clear();
         self.begin_shutdown_hooks();
         self.stop_hidden();

@@ -35,10 +35,10 @@ pub fn definitions(loaded: Loaded) -> Result<(Definitions, Settings), Unfit> {
     let wrong = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error);
     let told: Vec<String> = wrong.map(|diagnostic| render(diagnostic, Colour::Plain)).collect();
     let told = if told.is_empty() { broken } else { told };
-    let noun = if told.len() == 1 { "error" } else { "errors" };
+    let number = if told.len() == 1 { "an error".to_owned() } else { format!("{} errors", told.len()) };
     let lines = told.iter().flat_map(|text| text.trim_end().lines());
     Err(Unfit {
-        message: format!("the unit files have {} {noun}", told.len()),
+        message: format!("the unit files have {number}"),
         diagnostics: lines.take(MOST_LINES).map(str::to_owned).collect(),
     })
 }
@@ -68,7 +68,7 @@ mod tests {
             ..Loaded::default()
         };
         let unfit = definitions(loaded).unwrap_err();
-        assert_eq!(unfit.message, "the unit files have 1 error");
+        assert_eq!(unfit.message, "the unit files have an error");
         let told = unfit.diagnostics.join("\n");
         assert!(told.contains("it is odd") && told.contains("/u/web.toml"), "{told}");
         assert!(definitions(Loaded::default()).is_ok());

@@ -15,6 +15,7 @@ pub fn progress(engine: &Engine, progress: &Progress, now: Moment) -> wire::Prog
                 Tested::Passed => "passed",
                 Tested::Failed => "failed",
                 Tested::Untested => "untested",
+                Tested::Skipped => "skipped",
             }
             .to_owned(),
             unit: Some(unit.to_string()),

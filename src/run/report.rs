@@ -138,7 +138,7 @@ fn untrusted(engine: &Engine, failures: &[(UnitName, Failure)], pending: &Pendin
 /// Adds the tests that passed, and those that there are none of, to the ones that are told already.
 fn with_tests(mut report: Report, pending: &Pending) -> Report {
     for step in &pending.tests {
-        if step.result == "untested" {
+        if matches!(step.result.as_str(), "untested" | "skipped") {
             report.untested.push(step.unit.clone());
         }
         if !report.tests.iter().any(|told| told.unit == step.unit) {
@@ -155,10 +155,11 @@ fn rolled(because: Report, done: impl Iterator<Item = String>, left: impl Iterat
         !roll_done.is_empty() && matches!(because.outcome.as_str(), "refused" | "aborted" | "abandoned");
     let outcome = if touched { "failed".to_owned() } else { because.outcome };
     let message = format!(
-        "{}; the roll stopped with {} restarted and {} left as they were",
+        "{}; the roll stopped with {} restarted and {} left as {}",
         because.message,
         roll_done.len(),
-        roll_left.len()
+        roll_left.len(),
+        if roll_left.len() == 1 { "it was" } else { "they were" }
     );
     Report { outcome, message, roll_done, roll_left, ..because }
 }

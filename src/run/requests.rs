@@ -56,6 +56,7 @@ impl Pending {
             Tested::Passed => "passed",
             Tested::Failed => "failed",
             Tested::Untested => "untested",
+            Tested::Skipped => "skipped",
         };
         self.tests.push(Step { unit: unit.to_string(), result: result.to_owned(), ..Step::default() });
     }

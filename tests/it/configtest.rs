@@ -82,3 +82,17 @@ fn a_start_with_a_bad_configuration_fails_and_starts_nothing() {
     });
     assert!(why.contains("nonsense"), "{why}");
 }
+
+#[test]
+fn root_can_go_past_a_test_and_the_answer_and_the_log_say_so() {
+    let machine =
+        Plan::new().unit("x", &tested("echo asked >> @DIR@/tests", "")).daemon("y", "wait", "").up();
+    let pid = machine.ready_pid("x");
+    machine.ready_pid("y");
+    let tests = machine.read("tests");
+    let said = machine.sexton(&["restart", "--skip-configtest", "x", "y"]).expect(0).all();
+    assert!(said.contains("not tested, --skip-configtest: x") && said.contains("untested: y"), "{said}");
+    assert_ne!(machine.ready_pid("x"), pid);
+    assert_eq!(machine.read("tests"), tests);
+    machine.await_console("no configtest is run");
+}

@@ -202,6 +202,25 @@ fn a_broken_release_that_exits_with_0_takes_no_worker() {
     machine.signal(Signal::SIGTERM);
 }
 
+/// The same release without successors, of workers that say nothing of their readiness: it takes the first, and the roll
+/// does not go on to the second.
+#[test]
+fn a_broken_release_that_ends_a_moment_after_its_start_takes_one_worker_of_a_roll() {
+    let text = "[instances]\ncount = 2\n[service]\nexec = [\"/bin/sh\", \"-c\", \"if test -e @DIR@/good; then \
+                touch @DIR@/up-%i; exec sleep 1000; fi; sleep 0.1; exit 0\"]\n";
+    let machine = Plan::new().file("good", "").unit("many@", text).up();
+    machine.await_state("many@1", "ready");
+    let second = machine.ready_pid("many@2");
+    for up in ["up-1", "up-2"] {
+        until("it serves", || machine.path(up).exists().then_some(()));
+    }
+    remove(&machine, "good");
+    let said = machine.sexton(&["restart", "--rolling", "many@*"]).expect(1).all();
+    assert!(said.contains("many@1 failed: exited with code 0"), "{said}");
+    assert!(said.contains("the roll stopped with 0 restarted and 1 left as it was"), "{said}");
+    assert_eq!(machine.ready_pid("many@2"), second);
+}
+
 #[test]
 fn a_line_of_the_new_process_is_not_taken_for_one_of_the_old() {
     let more = "[ready]\nlog = \"serving\"\n[restart]\noverlap = true\n[dirs]\nruntime = [\"x\"]\n";

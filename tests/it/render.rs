@@ -51,7 +51,7 @@ fn a_signal_takes_over_what_the_files_say_and_a_scale_adds_what_they_do_not() {
     assert_eq!((machine.ready_pid("x"), machine.ready_pid("w@1")), pids);
     machine.write("units/new.toml", "neds = []\n");
     machine.signal(Signal::SIGHUP);
-    machine.await_console("sync: refused: the unit files have 1 error; nothing was changed");
+    machine.await_console("sync: refused: the unit files have an error; nothing was changed");
     assert_eq!(machine.state("new"), "ready");
 }
 

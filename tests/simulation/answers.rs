@@ -11,6 +11,19 @@ use super::laws::{Laws, Verdict, law};
 use super::promises::Asked;
 
 impl Laws {
+    /// Of a roll whoever had the last turn is up again, but for what others have wished of it since.
+    pub(crate) fn last_turn_lives_on(&self, id: RequestId, asked: &Asked, engine: &Engine) -> Verdict {
+        let others = || self.requests.iter().filter(|(other, _)| **other != id).map(|(_, other)| other);
+        let goes = |unit: usize| {
+            others().filter_map(Asked::holds).any(|units| units.contains(&unit))
+                || !self.is_wished(unit, engine)
+                || self.is_doomed(unit)
+                || self.gates.is_doomed(unit)
+        };
+        let last = asked.turns.last().copied().filter(|(unit, _)| !goes(*unit));
+        last.map_or(Ok(()), |(unit, since)| self.is_anew(id, unit, since))
+    }
+
     /// Nothing is on its way and no deadline is set: nobody may be waiting in vain.
     pub(crate) fn at_rest(&self, engine: &Engine) -> Verdict {
         let stuck: BTreeSet<usize> = (0..self.books.len()).filter(|unit| self.is_stuck(*unit)).collect();

@@ -43,6 +43,11 @@ pub(crate) struct Unit {
     /// It was up when the present step began.
     pub(crate) was_ready: bool,
     pub(crate) proven_at: u64,
+    /// What it writes is looked at: since it was told to reload, and until that is over.
+    pub(crate) is_heeded: bool,
+    /// When it was last looked at from the start, and when it said that it had not taken its configuration.
+    pub(crate) heeded_at: u64,
+    pub(crate) denied_at: u64,
     pub(crate) was_cut: bool,
     /// A process that has read its configuration is to replace the one that it has.
     pub(crate) has_successor: bool,
@@ -63,6 +68,8 @@ pub(crate) struct Asked {
     /// The unit of a roll whose turn it is.
     pub(crate) turn: Option<usize>,
     pub(crate) passed: BTreeSet<usize>,
+    /// Units of which it said that they are not tested, for it asked for that.
+    pub(crate) left_out: BTreeSet<sexton::model::UnitName>,
     pub(crate) failed: bool,
     pub(crate) begun: BTreeSet<(usize, u16)>,
     pub(crate) undone: BTreeSet<(usize, u16)>,
@@ -78,6 +85,7 @@ impl Asked {
             at,
             turn: None,
             passed: BTreeSet::new(),
+            left_out: BTreeSet::new(),
             failed: false,
             begun: BTreeSet::new(),
             undone: BTreeSet::new(),

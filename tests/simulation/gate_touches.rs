@@ -1,9 +1,13 @@
 //! Laws 4 and 5 at the moment of the first touch, and at the answer: tested, the hooks over, and undone where given up.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use sexton::engine::{Engine, Gate, Outcome, Refusal, Request, RequestId, Role, UnitId, Wanted};
-use sexton::model::Pid;
+use sexton::engine::{
+    Engine, Failure, Gate, Outcome, Refusal, Request, RequestId, Role, Tested, UnitId, Wanted,
+};
+use sexton::model::unit::{PreStop, Unit};
+use sexton::model::{Pid, UnitName};
 
 use super::gate_books::Asked;
 use super::gates::{Gates, Judgement, law};
@@ -20,15 +24,21 @@ impl Gates {
         let others = self.asked.iter().filter(|(other, _)| **other != id);
         let alone = others.clone().all(|(_, asked)| asked.touched_at.is_none() || asked.has_stopped);
         let asked = &self.asked[&id];
-        if let (Request::Stop { units, .. }, true) = (&asked.request, alone) {
-            for unit in units.iter().map(|unit| unit.index()) {
+        let (units, is_meant): (&[UnitId], fn(&PreStop) -> bool) = match &asked.request {
+            Request::Stop { units, .. } => (units, |hook| hook.on.stop),
+            Request::Restart { units, .. } => (units, |hook| hook.on.restart),
+            _ => (&[], |_| false),
+        };
+        if alone {
+            let has_turn = |unit: &usize| asked.turn.is_none_or(|own| own == *unit);
+            for unit in units.iter().map(|unit| unit.index()).filter(has_turn) {
                 let book = &self.units[unit];
                 let served = book.ready_since.is_some_and(|since| since < asked.at)
                     && book.wished_since + 1 < asked.at
                     && !is_doomed(unit)
                     && !book.is_doomed
                     && engine.unit(UnitId::from_index(unit)).main_pid().is_some();
-                let due = self.hooks(unit).iter().enumerate().filter(|(_, hook)| hook.on.stop);
+                let due = self.hooks(unit).iter().enumerate().filter(|(_, hook)| is_meant(hook));
                 for (place, _) in due.filter(|_| served && self.shutdown.is_none()) {
                     if !book.tried.contains(&(place as u16)) {
                         return law(5, format!("u{unit} is to stop, and its hook {place} did not run"));
@@ -100,6 +110,69 @@ impl Gates {
         }
     }
 
+    pub(crate) fn skips_tests(&self, id: RequestId) -> bool {
+        matches!(
+            self.asked[&id].request,
+            Request::Restart { gate: Gate::Skipped, .. }
+                | Request::Reload { gate: Gate::Skipped, .. }
+                | Request::Sync { gate: Gate::Skipped, .. }
+        )
+    }
+
+    /// What is said of a unit that is not to be tested.
+    pub(crate) fn left_out(&mut self, id: RequestId, name: &UnitName, passed: Tested) -> Judgement {
+        let new = match &self.asked[&id].request {
+            Request::Sync { definitions, .. } => definitions.units.iter().find(|unit| unit.name == *name),
+            _ => None,
+        };
+        let own = (0..self.specs.len()).filter_map(|unit| self.spec(unit)).find(|unit| unit.name == *name);
+        let own = new.or(own).map(Rc::as_ref);
+        let has_test = own.and_then(Unit::program).is_some_and(|program| program.configtest.is_some());
+        if passed != (if has_test { Tested::Skipped } else { Tested::Untested }) {
+            return law(4, format!("{name} is called {passed:?} for {id:?}, which asked for no tests"));
+        }
+        self.asked(id).left_out.insert(name.clone());
+        Ok(())
+    }
+
+    /// What it writes is looked at from here on.
+    pub(crate) fn heeds(&mut self, unit: usize) -> Judgement {
+        let step = self.step;
+        let book = &mut self.units[unit];
+        book.heeded_at = step;
+        match std::mem::replace(&mut book.is_heeded, true) {
+            true => law(6, format!("u{unit}: what it writes is looked at twice")),
+            false => Ok(()),
+        }
+    }
+
+    /// A daemon that says that it has not taken its configuration is believed, and what one says that says nothing of a
+    /// reload is not looked at any more.
+    fn is_heard(&self, id: RequestId, units: &[UnitId], at: u64, outcome: &Outcome) -> Judgement {
+        for unit in units.iter().map(|unit| unit.index()) {
+            let book = &self.units[unit];
+            let reload = self.spec(unit).and_then(|unit| unit.program()?.reload.clone());
+            let is_to_say = reload.is_some_and(|reload| reload.fail_output.is_some());
+            let is_through = matches!(outcome, Outcome::Done | Outcome::Failed { .. });
+            if is_through && book.is_heeded && book.heeded_at >= at {
+                return law(6, format!("{id:?} is over, and what u{unit} writes is looked at"));
+            }
+            if *outcome == Outcome::Done && is_to_say && book.heeded_at < at {
+                return law(10, format!("{id:?} is done, and nobody looked at what u{unit} wrote"));
+            }
+            if *outcome == Outcome::Done && book.denied_at >= at {
+                return law(10, format!("{id:?} is done, and u{unit} has said that it is not"));
+            }
+            let denies = |failure: &Failure| matches!(failure, Failure::Judged { role: Role::Main, .. });
+            let is_denied = matches!(outcome, Outcome::Failed { unit: own, failure, .. }
+                if own.index() == unit && denies(failure));
+            if is_denied && book.denied_at < at {
+                return law(10, format!("{id:?} fails by words of u{unit} that it has not written"));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn runs(&self, unit: usize) -> bool {
         self.spec(unit).is_some_and(|unit| unit.program().is_some())
     }
@@ -126,6 +199,10 @@ impl Gates {
             && let Some(unit) = units.iter().find(|unit| self.units[unit.index()].proven_at < asked.at)
         {
             return law(4, format!("{id:?} is done, and u{} did not show that it serves", unit.index()));
+        }
+        if let Request::Reload { units, .. } = &asked.request {
+            let (at, units) = (asked.at, units.clone());
+            self.is_heard(id, &units, at, outcome)?;
         }
         for (unit, place) in begun.iter().copied().filter(|(unit, _)| gave_up && !self.is_held(*unit)) {
             let has_undo = self.hooks(unit).get(usize::from(place)).is_some_and(|hook| hook.undo.is_some());

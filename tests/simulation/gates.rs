@@ -154,6 +154,7 @@ impl Gates {
                 }
             }
             Event::Probed { unit, result: Ok(()) } => self.units[unit.index()].proven_at = step,
+            Event::ReloadDenied { unit, .. } => self.units[unit.index()].denied_at = step,
             _ => {}
         }
     }
@@ -195,6 +196,11 @@ impl Gates {
                     return law(4, format!("u{}: {role} is tried by another definition", unit.index()));
                 }
                 self.errand_ordered(unit.index(), *role, *reason, own_start)
+            }
+            Effect::HeedOutput { unit } => self.heeds(unit.index()),
+            Effect::ForgetProbe { unit } => {
+                self.units[unit.index()].is_heeded = false;
+                Ok(())
             }
             Effect::SettleRenders { unit, verdict } => self.settled(unit.index(), *verdict),
             Effect::Progress { id, progress } => self.told(*id, progress, engine, is_doomed),
@@ -392,11 +398,17 @@ impl Gates {
                 self.asked(id).has_stopped |= *phase == TransactionPhase::Starting;
                 Ok(())
             }
+            Progress::Tested { unit, passed } if self.skips_tests(id) => self.left_out(id, unit, *passed),
             Progress::Tested { unit, passed } => self.tested(id, self.place(unit), *passed),
             Progress::Hook { unit, hook, news: HookNews::Began, .. } => {
                 let unit = self.place(unit);
                 let place = self.hooks(unit).iter().position(|own| own.name == *hook).expect("a hook") as u16;
                 self.all_passed(id, "runs hooks")?;
+                let is_roll = self.asked(id).turn.is_some();
+                let comes_first = !matches!(self.asked(id).request, Request::Stop { .. }) && !is_roll;
+                if comes_first && self.units[unit].replaced_at >= self.asked(id).at {
+                    return law(5, format!("{id:?}: a hook of u{unit}, which was replaced already"));
+                }
                 (self.units[unit].hooks_of, self.units[unit].was_cut) = (Some(id), false);
                 self.asked(id).begun.insert((unit, place));
                 Ok(())
@@ -428,6 +440,7 @@ impl Gates {
             Tested::Passed => fresh && has_test && book.test_passed && !book.fault,
             Tested::Untested => fresh && !book.fault && (book.found == Some(Found::Skip) || !has_test),
             Tested::Failed => true,
+            Tested::Skipped => false,
         };
         if !truth {
             return law(
@@ -438,7 +451,7 @@ impl Gates {
         let asked = self.asked(id);
         match passed {
             Tested::Failed => asked.failed = true,
-            Tested::Passed | Tested::Untested => {
+            Tested::Passed | Tested::Untested | Tested::Skipped => {
                 asked.passed.insert(unit);
             }
         }
@@ -448,14 +461,16 @@ impl Gates {
     /// Every unit that the request names was tested since, and none has failed.
     pub(crate) fn all_passed(&self, id: RequestId, what: &str) -> Judgement {
         let asked = &self.asked[&id];
-        let (Request::Restart { units, gate: Gate::Enforced, .. }
-        | Request::Reload { units, gate: Gate::Enforced }) = &asked.request
-        else {
+        let (Request::Restart { units, gate, .. } | Request::Reload { units, gate }) = &asked.request else {
             return Ok(());
         };
         let named =
             units.iter().map(|unit| unit.index()).filter(|unit| asked.turn.is_none_or(|own| own == *unit));
-        match named.clone().find(|unit| self.runs(*unit) && !asked.passed.contains(unit)) {
+        let is_told = |unit: &usize| match gate {
+            Gate::Enforced => asked.passed.contains(unit),
+            Gate::Skipped => self.spec(*unit).is_none_or(|unit| asked.left_out.contains(&unit.name)),
+        };
+        match named.clone().find(|unit| self.runs(*unit) && !is_told(unit)) {
             _ if asked.failed => law(4, format!("{id:?} {what} although a test failed")),
             Some(unit) => law(4, format!("{id:?} {what} and u{unit} was not tested")),
             None => Ok(()),

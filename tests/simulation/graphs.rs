@@ -166,12 +166,14 @@ pub(crate) fn configtest(chance: &mut Chance) -> ConfigTest {
 }
 
 fn reload(chance: &mut Chance) -> Reload {
+    let how = if chance.percent(50) { ReloadBy::Signal(Signal::HUP) } else { ReloadBy::Command(command()) };
+    let (timeout, settle) = (500 + chance.below(4000), chance.below(800));
     Reload {
-        how: if chance.percent(50) { ReloadBy::Signal(Signal::HUP) } else { ReloadBy::Command(command()) },
-        timeout: Duration::from_millis(500 + chance.below(4000)),
-        settle: Duration::from_millis(chance.below(800)),
+        how,
+        timeout: Duration::from_millis(timeout),
+        settle: Duration::from_millis(settle),
         verify: chance.percent(30).then(command),
-        fail_output: None,
+        fail_output: settle.is_multiple_of(3).then(|| "failed".to_owned()),
     }
 }
 

@@ -81,6 +81,11 @@ impl Overlaps {
         self.runs.values().find(|run| run.place == place).map(|run| (run.of, run.by))
     }
 
+    /// The place of the successor that a unit waits for.
+    pub(crate) fn successor_of(&self, unit: usize) -> Option<usize> {
+        self.runs.values().find(|run| run.of == unit && !run.is_former).map(|run| run.place)
+    }
+
     fn free_place(&self) -> usize {
         (FIRST..).find(|place| self.runs.values().all(|run| run.place != *place)).unwrap_or(FIRST)
     }
@@ -299,6 +304,11 @@ impl Gates {
     pub(crate) fn tried_for(&self, id: RequestId) -> impl Iterator<Item = usize> {
         let at = self.asked_at(id);
         self.units.iter().enumerate().filter(move |(_, unit)| unit.tried_at >= at).map(|(place, _)| place)
+    }
+
+    /// Is what a unit writes looked at?
+    pub(crate) fn is_heeded(&self, unit: usize) -> bool {
+        self.units[unit].is_heeded
     }
 
     /// Units that were tested for a request, the last time that it tested.

@@ -63,6 +63,7 @@ impl Laws {
             }
             Effect::Inspect { unit, .. }
             | Effect::Spawn { unit, .. }
+            | Effect::HeedOutput { unit }
             | Effect::Probe { unit }
             | Effect::AwaitReadiness { unit }
             | Effect::AwaitPidFile { unit }

@@ -42,7 +42,7 @@ pub(crate) struct Asked {
     is_reduced: bool,
     places: Vec<(usize, UnitName)>,
     /// The units that had their turn in a roll, each with its step.
-    turns: Vec<(usize, u64)>,
+    pub(crate) turns: Vec<(usize, u64)>,
     is_tested: bool,
     hooks_since: Option<Moment>,
     is_retested: bool,
@@ -210,7 +210,7 @@ impl Laws {
             TransactionPhase::Starting => asked.has_stopped = true,
             TransactionPhase::Rolling { unit, nth, .. } => {
                 let unit = unit.clone();
-                return self.turn(id, &unit, *nth);
+                return self.turn(id, &unit, *nth, engine);
             }
             TransactionPhase::Stopping | TransactionPhase::Reloading => {
                 asked.touched = Some(step);
@@ -292,7 +292,7 @@ impl Laws {
     }
 
     /// The next unit of a roll has its turn.
-    fn turn(&mut self, id: RequestId, unit: &UnitName, nth: u32) -> Verdict {
+    fn turn(&mut self, id: RequestId, unit: &UnitName, nth: u32, engine: &Engine) -> Verdict {
         let asked = &self.requests[&id];
         let mut names: Vec<&UnitName> = Vec::new();
         asked.names.iter().for_each(|name| {
@@ -309,11 +309,7 @@ impl Laws {
         if asked.is_abandoned {
             return law(10, format!("{id:?}: nobody waits for it, and '{unit}' has its turn"));
         }
-        let others = || self.requests.iter().filter(|(other, _)| **other != id).map(|(_, other)| other);
-        let is_anothers = |unit: &usize| others().filter_map(Asked::holds).any(|units| units.contains(unit));
-        if let Some((last, since)) = asked.turns.last().copied().filter(|(last, _)| !is_anothers(last)) {
-            self.is_anew(id, last, since)?;
-        }
+        self.last_turn_lives_on(id, asked, engine)?;
         let Some(place) = self.files.place(unit.as_str()) else {
             return law(10, format!("{id:?}: it is the turn of '{unit}', which is no more"));
         };
@@ -326,7 +322,7 @@ impl Laws {
     }
 
     /// The unit is up, with a main process that was ordered after this step.
-    fn is_anew(&self, id: RequestId, unit: usize, since: u64) -> Verdict {
+    pub(crate) fn is_anew(&self, id: RequestId, unit: usize, since: u64) -> Verdict {
         let runs = self.spec(unit).is_some_and(|unit| unit.program().is_some());
         let is_new = !runs || self.phases[unit] == Phase::Skipped || self.books[unit].main_ordered > since;
         match self.is_up(unit) && is_new {
@@ -381,7 +377,13 @@ impl Laws {
                 let fits = had_turns == done.len() || had_turns == done.len() + 1;
                 // Units that are no more are not named.
                 let are_there = !asked.is_reduced;
-                if (are_there && (!fits || left.is_empty())) || **because == Outcome::Done {
+                let is_touched = !matches!(
+                    **because,
+                    Outcome::Refused(_) | Outcome::Aborted { .. } | Outcome::Abandoned { .. }
+                );
+                let names: BTreeSet<&UnitName> = asked.names.iter().collect();
+                let fits = fits && done.len() + left.len() + usize::from(is_touched) == names.len();
+                if (are_there && !fits) || **because == Outcome::Done {
                     return law(10, format!("{id:?} stopped after {had_turns} turns: {outcome:?}"));
                 }
                 Ok(())
@@ -427,8 +429,7 @@ impl Laws {
                 if are_there && names.len() != asked.turns.len() {
                     return law(10, format!("{id:?} is done after {} turns", asked.turns.len()));
                 }
-                let last = asked.turns.last();
-                last.map_or(Ok(()), |(unit, since)| self.is_anew(id, *unit, *since))
+                self.last_turn_lives_on(id, asked, engine)
             }
             Request::Reload { .. } => {
                 asked.scope.iter().try_for_each(|(unit, run)| self.is_reloaded(id, asked, *unit, *run))

@@ -57,6 +57,10 @@ impl Laws {
                 if runs || book.ordered.contains(&Role::Main) {
                     return law(1, format!("a second main process of u{unit}"));
                 }
+                if let Some(place) = self.overlaps.successor_of(unit).filter(|place| !self.is_held(*place)) {
+                    return law(1, format!("u{unit} starts by itself beside its successor, {place}"));
+                }
+                let book = &mut self.books[unit];
                 (book.main_ordered, book.is_amended) = (step, false);
             }
             Role::StopCommand => {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sexton::engine::{Effect, Engine, Event, Finding, Options, Purpose, Request, RequestId, Role, UnitId};
+use sexton::engine::{
+    Cause as Fault, Complaint, Effect, Engine, Event, Finding, Options, Purpose, Request, RequestId, Role,
+    UnitId,
+};
 use sexton::model::spawn::Cause;
 use sexton::model::unit::{Entry, Kill, Readiness, Unit};
 use sexton::model::{ExecStage, ExitStatus, Moment, Pid, SpawnError};
@@ -246,7 +249,11 @@ impl World {
             Effect::Forget { unit } => self.forget(unit),
             Effect::Probe { unit } => self.probe(unit),
             Effect::ForgetProbe { unit } => self.agenda.retain(|_, happening| {
-                !matches!(happening, Happening::Event(Event::Probed { unit: own, .. }) if *own == unit)
+                !matches!(
+                    happening,
+                    Happening::Event(Event::Probed { unit: own, .. } | Event::ReloadDenied { unit: own, .. })
+                        if *own == unit
+                )
             }),
             _ => {}
         }
@@ -276,6 +283,7 @@ impl World {
                 Event::BecameReady { unit: own }
                 | Event::TimeoutExtended { unit: own, .. }
                 | Event::Probed { unit: own, .. }
+                | Event::ReloadDenied { unit: own, .. }
                 | Event::GroupGone { unit: own, .. },
             )
             | Happening::HandOver(own, _) => *own != unit,
@@ -298,6 +306,12 @@ impl World {
         let delay = self.chance.below(300);
         let result = match self.chance.below(10) {
             0 => return,
+            // What it has written since it was told to reload is looked at first.
+            1 | 2 if self.laws.gates.is_heeded(unit.index()) => {
+                let cause = Fault::Matched("failed".into());
+                let complaint = Box::new(Complaint { cause, output: vec!["failed".into()] });
+                return self.later(delay, Happening::Event(Event::ReloadDenied { unit, complaint }));
+            }
             1..4 => Err("connection refused".into()),
             _ => Ok(()),
         };

@@ -38,7 +38,7 @@ pub fn report(style: &Style, report: &Report) -> String {
     out += &listed(style, "undone", &report.undone);
     out += &listed(style, "restarted", &report.roll_done);
     out += &listed(style, "left as they were", &report.roll_left);
-    match what_now(report, !failed.is_empty()) {
+    match what_now(report, failed.len()) {
         Some(words) => out + &format!("  {}\n", style.wrap(&words, 2, 2)),
         None => out,
     }
@@ -60,12 +60,16 @@ fn listed(style: &Style, label: &str, names: &[String]) -> String {
 }
 
 /// How to go on.
-fn what_now(report: &Report, tests_failed: bool) -> Option<String> {
+fn what_now(report: &Report, n_failed: usize) -> Option<String> {
     match (report.outcome.as_str(), &report.unit) {
         ("failed", Some(unit)) => Some(format!("sexton why {}", safe(unit))),
-        ("refused", _) if tests_failed => Some("nothing was touched; mend it and try again".to_owned()),
-        ("refused", _) if !report.diagnostics.is_empty() => {
-            Some("nothing was touched; mend them and try again".to_owned())
+        ("refused", _) if n_failed > 0 || !report.diagnostics.is_empty() => {
+            let what = match n_failed {
+                0 => "this",
+                1 => "it",
+                _ => "them",
+            };
+            Some(format!("nothing was touched; mend {what} and try again"))
         }
         ("aborted", _) => Some("nothing was stopped; everything serves as before".to_owned()),
         _ => None,
@@ -73,13 +77,7 @@ fn what_now(report: &Report, tests_failed: bool) -> Option<String> {
 }
 
 fn done(style: &Style, report: &Report) -> String {
-    let untested = match report.untested.as_slice() {
-        [] => String::new(),
-        units => {
-            let words = style.wrap(&safe(&units.join(", ")), 10, 10);
-            format!("{} {words}\n", style.paint(Ink::Busy, "untested:"))
-        }
-    };
+    let untested = not_tested(style, report);
     if report.units.is_empty() {
         return format!("{}\n{untested}", safe(&report.message));
     }
@@ -88,6 +86,23 @@ fn done(style: &Style, report: &Report) -> String {
         table.row(vec![(Ink::Strong, unit.name.clone()), (Ink::of_state(&unit.state), state_in_words(unit))]);
     }
     table.render(style, 0) + &untested
+}
+
+/// The units that have no test, and those whose test was left out.
+fn not_tested(style: &Style, report: &Report) -> String {
+    let is_skipped =
+        |unit: &&String| report.tests.iter().any(|step| step.unit == **unit && step.result == "skipped");
+    let (skipped, untested): (Vec<&String>, Vec<&String>) = report.untested.iter().partition(is_skipped);
+    let mut out = String::new();
+    for (label, units) in [("untested:", untested), ("not tested, --skip-configtest:", skipped)] {
+        if units.is_empty() {
+            continue;
+        }
+        let names: Vec<String> = units.into_iter().map(|unit| safe(unit)).collect();
+        let words = style.wrap(&names.join(", "), label.chars().count() + 1, 10);
+        out += &format!("{} {words}\n", style.paint(Ink::Busy, label));
+    }
+    out
 }
 
 /// The answer to `why`: the first sentence, and what caused it below.

@@ -199,13 +199,13 @@ mod tests {
     fn a_plan_that_would_be_refused_says_why() {
         let refused = PlanReport {
             outcome: "refused".into(),
-            message: "the unit files have 1 error".into(),
+            message: "the unit files have an error".into(),
             diagnostics: vec!["web.toml:3:1: unknown key 'neds'".into()],
             ..PlanReport::default()
         };
         assert_eq!(
             refused_plan(&Style::PLAIN, &refused),
-            "sexton: it would be refused: the unit files have 1 error\n  web.toml:3:1: unknown key 'neds'\n"
+            "sexton: it would be refused: the unit files have an error\n  web.toml:3:1: unknown key 'neds'\n"
         );
     }
 }

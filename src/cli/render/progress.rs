@@ -109,6 +109,7 @@ impl Board {
             "failed" => {
                 (&mut self.tally.failed, format!("{unit}: {}", style.paint(Ink::Bad, "did not pass")))
             }
+            "skipped" => (&mut self.tally.untested, format!("{unit}: not tested, --skip-configtest")),
             _ => (&mut self.tally.untested, format!("{unit}: untested")),
         };
         *count += 1;
@@ -153,14 +154,11 @@ impl Board {
         if let Some((words, since)) = &self.phase {
             let tested = self.tally.words();
             let gap = if tested.is_empty() { "" } else { "  " };
-            let time = Spoken(seconds(now.saturating_sub(*since)));
+            let time = seconds(now.saturating_sub(*since));
+            let time = if time.is_zero() { String::new() } else { format!("  {}", Spoken(time)) };
             lines.push(fit(
                 style,
-                &[
-                    (Ink::Busy, words.clone()),
-                    (Ink::Plain, format!("{gap}{tested}")),
-                    (Ink::Faint, format!("  {time}")),
-                ],
+                &[(Ink::Busy, words.clone()), (Ink::Plain, format!("{gap}{tested}")), (Ink::Faint, time)],
             ));
         }
         let shown = self.hooks.get(..HOOKS_DRAWN.min(self.hooks.len())).unwrap_or_default();

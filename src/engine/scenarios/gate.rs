@@ -134,12 +134,19 @@ fn a_tested_unit_is_not_tested_again_in_its_start_and_a_crashed_one_is() {
 }
 
 #[test]
-fn a_request_that_skips_the_tests_runs_none_neither_before_nor_in_the_start() {
-    let mut stage = Stage::up(vec![service("a").configtest()], "a");
-    let request =
-        Request::Restart { units: vec![stage.id("a")], gate: Gate::Skipped, how: RestartHow::Together };
-    assert_eq!(stage.request(request), ["SIGTERM a"]);
-    assert_eq!(stage.dies("a")[2..], ["inspect a", "spawn a main", "reply 2 done"]);
+fn a_request_that_skips_the_tests_runs_none_neither_before_nor_in_the_start_and_says_so() {
+    let mut stage = Stage::up(vec![service("a").configtest(), service("b")], "a b");
+    let units = vec![stage.id("a"), stage.id("b")];
+    let request = Request::Restart { units: units.clone(), gate: Gate::Skipped, how: RestartHow::Together };
+    assert_eq!(stage.request(request), ["SIGTERM a", "SIGTERM b"]);
+    assert_eq!(stage.told(), ["2 a Skipped", "2 b Untested", "2 Stopping"]);
+    stage.dies("a");
+    let orders = stage.dies("b");
+    assert_eq!(orders[2..], ["inspect a", "inspect b", "spawn a main", "spawn b main", "reply 2 done"]);
+    stage.told();
+    let roll = Request::Restart { units, gate: Gate::Skipped, how: RestartHow::Rolling };
+    stage.request(roll);
+    assert_eq!(stage.told()[..2], ["3 a Skipped", "3 b Untested"]);
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_reload_needs_the_table_and_a_unit_that_is_up() {
         stage.reload("a"),
         ["reply 2 refused: a has no [reload]; `sexton restart a` makes it read its configuration"]
     );
-    assert_eq!(stage.reload("b"), ["reply 3 refused: b is not up"]);
+    assert_eq!(stage.reload("b"), ["reply 3 refused: b is not up; `sexton start b` starts it"]);
 }
 
 #[test]

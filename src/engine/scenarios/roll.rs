@@ -62,7 +62,7 @@ fn a_release_that_does_not_come_up_takes_one_unit_and_no_more() {
     stage.dies("a");
     let orders = stage.exits("a", 1);
     let reply = orders.iter().find(|order| order.starts_with("reply")).unwrap();
-    assert!(reply.starts_with("reply 2 roll stopped 0 3: failed: a"), "{reply}");
+    assert!(reply.starts_with("reply 2 roll stopped 0 2: failed: a"), "{reply}");
     assert_eq!((stage.phase("b"), stage.phase("c")), (Phase::Ready, Phase::Ready));
 }
 
@@ -106,4 +106,49 @@ fn the_plan_of_a_roll_is_one_restart_after_the_other() {
     let (gate, how) = (Gate::Enforced, RestartHow::Rolling);
     let plan = stage.engine.plan(&Request::Restart { units, gate, how }).unwrap();
     assert_eq!((plan.tests.len(), plan.stops.len(), plan.starts.len()), (2, 2, 2));
+}
+
+/// Two whose readiness is their exec alone; the roll has restarted the first.
+fn silent() -> Stage {
+    let mut stage = Stage::up(vec![service("a"), service("b")], "a b");
+    stage.roll("a b");
+    stage.dies("a");
+    stage
+}
+
+#[test]
+fn of_those_that_say_nothing_each_lives_on_for_a_second_before_the_next_goes_down() {
+    let mut stage = silent();
+    assert_eq!((stage.phase("a"), stage.phase("b")), (Phase::Ready, Phase::Ready));
+    assert_eq!(stage.passes(999), [""; 0]);
+    assert_eq!(stage.passes(1), ["inspect b for trial", "SIGTERM b"]);
+    stage.dies("b");
+    assert_eq!(stage.passes(1_000), ["reply 2 done"]);
+}
+
+#[test]
+fn a_broken_release_that_ends_at_once_takes_one_of_them_whatever_it_exits_with() {
+    let mut stage = silent();
+    let orders = stage.exits("a", 0);
+    let stopped = "reply 2 roll stopped 0 1: failed: a exited with code 0".to_owned();
+    assert!(orders.contains(&stopped), "{orders:?}");
+    stage.passes(60_000);
+    assert_eq!(stage.phase("b"), Phase::Ready);
+}
+
+#[test]
+fn who_stops_one_that_has_to_live_on_stops_the_roll() {
+    let mut stage = silent();
+    let orders = stage.stop("a");
+    assert!(orders.contains(&"reply 2 roll stopped 0 1: replaced by 3".to_owned()), "{orders:?}");
+    assert_eq!(stage.phase("b"), Phase::Ready);
+}
+
+#[test]
+fn a_roll_that_waits_for_one_to_live_on_can_be_abandoned_and_shut_down() {
+    let mut stage = silent();
+    assert_eq!(stage.abandon(2), ["reply 3 done", "reply 2 roll stopped 1 1: abandoned; undone "]);
+    let mut stage = silent();
+    let orders = stage.shutdown();
+    assert!(orders.contains(&"reply 2 shutting-down".to_owned()), "{orders:?}");
 }

@@ -85,3 +85,35 @@ fn an_event_is_one_line_in_utc() {
     let far = UnitEvent { time_usec: u64::MAX, ..failed };
     assert!(event(&Style::PLAIN, &far).starts_with("9999-12-31T23:59:59.999Z"));
 }
+
+#[test]
+fn what_was_not_tested_is_said_and_why() {
+    let step =
+        |unit: &str, result: &str| Step { unit: unit.into(), result: result.into(), ..Step::default() };
+    let done = Report {
+        outcome: "done".into(),
+        units: vec![store()],
+        tests: vec![step("store", "skipped"), step("cron", "untested")],
+        untested: vec!["store".into(), "cron".into()],
+        ..Report::default()
+    };
+    assert_eq!(
+        report(&Style::PLAIN, &done),
+        "store  ready for 3 min 5 s, pid 7\nuntested: cron\nnot tested, --skip-configtest: store\n"
+    );
+}
+
+#[test]
+fn what_has_to_be_mended_is_one_thing_or_several() {
+    let step = |unit: &str| Step { unit: unit.into(), result: "failed".into(), ..Step::default() };
+    let refused = |tests: Vec<Step>, diagnostics: Vec<String>| {
+        let outcome = "refused".into();
+        report(&Style::PLAIN, &Report { outcome, tests, diagnostics, ..Report::default() })
+    };
+    let one = refused(vec![step("a")], Vec::new());
+    assert!(one.ends_with("  nothing was touched; mend it and try again\n"), "{one}");
+    let two = refused(vec![step("a"), step("b")], Vec::new());
+    assert!(two.ends_with("  nothing was touched; mend them and try again\n"), "{two}");
+    let files = refused(Vec::new(), vec!["web.toml:3:1: unknown key 'neds'".into()]);
+    assert!(files.ends_with("  nothing was touched; mend this and try again\n"), "{files}");
+}
