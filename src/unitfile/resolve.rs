@@ -30,6 +30,8 @@ pub struct KnownTemplate<'t> {
     pub prefix: &'t str,
     /// Its first error.
     pub broken: Option<&'t str>,
+    /// The pattern of the files that make its instances.
+    pub pattern: Option<&'t str>,
 }
 
 /// What is known beside the units.
@@ -99,7 +101,7 @@ struct Resolver<'a> {
     index: HashMap<&'a str, usize>,
     /// The instances of each prefix.
     instances: HashMap<&'a str, Vec<usize>>,
-    templates: HashMap<&'a str, Option<&'a str>>,
+    templates: HashMap<&'a str, KnownTemplate<'a>>,
     files: &'a mut dyn Files,
     diagnostics: Vec<Diagnostic>,
     /// What was said of a place already, by its words, and in one line.
@@ -122,7 +124,7 @@ impl<'a> Resolver<'a> {
             names,
             index: names.iter().enumerate().map(|(unit, name)| (name.as_str(), unit)).collect(),
             instances,
-            templates: templates.into_iter().map(|template| (template.prefix, template.broken)).collect(),
+            templates: templates.into_iter().map(|template| (template.prefix, template)).collect(),
             files,
             diagnostics,
             said: HashMap::new(),
@@ -178,7 +180,7 @@ impl<'a> Resolver<'a> {
             return Ok(vec![*unit]);
         }
         let (prefix, instance) = target.split_once('@').unwrap_or((target, ""));
-        let template = self.templates.get(prefix).copied();
+        let template = self.templates.get(prefix).map(|template| template.broken);
         if instance == "*" {
             match (self.instances.get(prefix), template) {
                 (Some(all), _) => return Ok(all.clone()),
@@ -208,14 +210,21 @@ impl<'a> Resolver<'a> {
         Err(Wrong::New(format!("there is no unit '{target}'"), help))
     }
 
+    /// Which instances of a template there are, and what makes them.
     fn siblings(&self, prefix: &str) -> Option<String> {
-        let all = self.instances.get(prefix)?;
+        let pattern = self.templates.get(prefix).and_then(|template| template.pattern);
+        let made = pattern.map(|pattern| format!("each file '{pattern}' makes one"));
+        let Some(all) = self.instances.get(prefix) else { return made };
         let mut names: Vec<&str> =
             all.iter().take(10).filter_map(|unit| self.names.get(*unit)?.instance()).collect();
         if all.len() > names.len() {
             names.push("…");
         }
-        Some(format!("there is {}", names.join(", ")))
+        let there = format!("there is {}", names.join(", "));
+        Some(match made {
+            Some(made) => format!("{there}; {made}"),
+            None => there,
+        })
     }
 
     /// Finds cycles and breaks the units on them.

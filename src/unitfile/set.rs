@@ -115,8 +115,11 @@ fn read(input: &Input, files: &mut dyn Files) -> (Loaded, BTreeSet<&'static str>
     let named =
         wished.of(&input.library, |prefix| templates.iter().any(|template| template.prefix == prefix));
     let Set { files, slots, diagnostics, mut pool, .. } = set;
-    let known =
-        templates.iter().map(|t| resolve::KnownTemplate { prefix: &t.prefix, broken: t.broken.as_deref() });
+    let known = templates.iter().map(|t| resolve::KnownTemplate {
+        prefix: &t.prefix,
+        broken: t.broken.as_deref(),
+        pattern: template::pattern(&t.root),
+    });
     let given = Given {
         templates: known.collect(),
         start,

@@ -35,6 +35,11 @@ pub fn lists_instances(root: &DeTable<'_>) -> bool {
         .is_some_and(|(keys, _)| ["files", "names", "count"].iter().any(|key| keys.get(*key).is_some()))
 }
 
+/// The pattern of the files that make its instances.
+pub fn pattern<'t>(root: &'t DeTable<'_>) -> Option<&'t str> {
+    table(root, "instances")?.0.get("files")?.get_ref().as_str()
+}
+
 /// Every parameter that any instance has.
 pub fn known_parameters(root: &DeTable<'_>) -> Vec<String> {
     let Some((keys, _)) = table(root, "instances") else { return Vec::new() };

@@ -126,6 +126,25 @@ fn what_can_be_no_instance_is_refused_before_anything_is_written() {
 }
 
 #[test]
+fn a_version_that_a_unit_was_not_tested_with_is_warned_of() {
+    let status = "Package: nginx-common\nVersion: 1.22.1-9\n\nPackage: nginx-light\nVersion: @VERSION@\n";
+    let machine = Plan::new()
+        .setup("mount -t tmpfs var /var && mkdir -p /var/lib/dpkg")
+        .daemon("quiet", "wait", "")
+        .up();
+    let own = machine.path("own").display().to_string();
+    for (version, is_said) in [("1.22.1-9+deb12u7", false), ("1.26.0-1", true), ("1.220-1", true)] {
+        machine.write("status", &status.replace("@VERSION@", version));
+        machine.run(&["cp", &machine.path("status").display().to_string(), "/var/lib/dpkg/status"]).expect(0);
+        let warning = format!("nginx {version} is installed; the unit 'nginx' was tested with 1.22");
+        for words in [&["add", "nginx", "--force", "--to", &own][..], &["check", &own]] {
+            let said = machine.sexton(words).expect(0).all();
+            assert_eq!(said.contains(&warning), is_said, "{version}: {said}");
+        }
+    }
+}
+
+#[test]
 fn a_difference_is_shown_and_is_the_exit_status() {
     let own = Own::new();
     let to = own.0.join("own");

@@ -71,6 +71,13 @@ fn of_a_template_that_lists_its_instances_no_other_can_be_named() {
     let loaded =
         load(&[("db@.toml", "[instances]\nnames = [\"a\", \"b\"]\n"), ("web.toml", "needs = [\"db@c\"]")]);
     assert_eq!(said(&loaded), ["web.toml:1:10: the template 'db@' has no instance 'c' (there is a, b)"]);
+    let loaded = load(&[
+        ("db@.toml", "[instances]\nfiles = \"/nowhere/*.conf\"\n"),
+        ("web.toml", "needs = [\"db@c\"]"),
+    ]);
+    let words =
+        "web.toml:1:10: the template 'db@' has no instance 'c' (each file '/nowhere/*.conf' makes one)";
+    assert_eq!(said(&loaded), [words]);
 }
 
 #[test]
