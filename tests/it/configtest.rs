@@ -96,3 +96,42 @@ fn root_can_go_past_a_test_and_the_answer_and_the_log_say_so() {
     assert_eq!(machine.read("tests"), tests);
     machine.await_console("no configtest is run");
 }
+
+#[test]
+fn whatever_would_touch_it_is_refused_and_a_plan_touches_nothing() {
+    let text = format!(
+        "[instances]\ncount = 2\n{}",
+        tested("grep -q good @DIR@/conf", "[reload]\nsignal = \"USR1\"\n")
+    );
+    let machine = Plan::new()
+        .file("conf", "good")
+        .unit("x@", &text)
+        .daemon("web", "wait", "needs = [\"x@1\"]\n---")
+        .up();
+    let units = ["x@1", "x@2", "web"];
+    let old = units.map(|unit| machine.ready_pid(unit));
+    for (verb, words) in [("restart", "start "), ("reload", "reload "), ("stop", "stop ")] {
+        let plan = machine.sexton(&["plan", verb, "x@2"]).expect(0).all();
+        assert!(plan.contains(words) && plan.contains("x@2") && !plan.contains("web"), "{plan}");
+    }
+    machine.write("conf", "bad");
+    for words in [
+        ["restart", "x@1"].as_slice(),
+        &["restart", "x@*"],
+        &["restart", "--rolling", "x@*"],
+        &["reload", "x@1"],
+        &["scale", "x@", "3"],
+    ] {
+        let refused = machine.sexton(words).expect(3).all();
+        assert!(refused.contains("the configuration test exited with code 1"), "{words:?}: {refused}");
+    }
+    let text = machine.read("units/x@.toml");
+    machine.write("units/x@.toml", &format!("{text}[process]\nnice = 1\n"));
+    assert!(machine.sexton(&["plan", "sync"]).expect(0).all().contains("grep -q good"));
+    machine.sexton(&["sync"]).expect(3);
+    assert_eq!(units.map(|unit| machine.main_pid(unit)), old);
+    assert_eq!(machine.units().len(), 3);
+    machine.write("conf", "good");
+    machine.sexton(&["sync"]).expect(0);
+    assert!(machine.sexton(&["sync"]).expect(0).all().contains("nothing has changed"));
+}
