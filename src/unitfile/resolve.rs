@@ -14,7 +14,8 @@ use super::command::later_ones;
 use super::cycles::{Edge, Step, find_cycles};
 use super::diagnostic::{Diagnostic, Level, Spot, nearest};
 use super::pool::Pool;
-use super::set::{Content, Slot, Start, late};
+use super::set::{Content, Slot, Start, Template, late};
+use super::template;
 use super::unit::{Dependency, Relation};
 use super::{Files, Loaded, Own};
 use crate::model::UnitName;
@@ -32,6 +33,14 @@ pub struct KnownTemplate<'t> {
     pub broken: Option<&'t str>,
     /// The pattern of the files that make its instances.
     pub pattern: Option<&'t str>,
+}
+
+impl<'t> KnownTemplate<'t> {
+    /// What is to be known of this one.
+    pub fn of(template: &'t Template<'_>) -> KnownTemplate<'t> {
+        let pattern = template::pattern(&template.root);
+        KnownTemplate { prefix: &template.prefix, broken: template.broken.as_deref(), pattern }
+    }
 }
 
 /// What is known beside the units.

@@ -20,7 +20,7 @@ use crate::model::{Settings, UnitName};
 use super::command::WithCommand;
 use super::parts::Parts;
 use super::pool::Pool;
-use super::resolve::Given;
+use super::resolve::{Given, KnownTemplate};
 
 /// Instances that nothing but dependencies names are made up to this number: `needs = ["a@%i1", "a@%i2"]`
 /// in a template without `[instances]` would go on for ever.
@@ -55,9 +55,10 @@ pub struct Template<'s> {
     pub lists: bool,
     /// The first error that concerns all instances.
     pub broken: Option<String>,
+    /// What it says.
+    pub root: DeTable<'s>,
     file: &'s UnitFile,
     sources: &'s Sources,
-    root: DeTable<'s>,
     parts: Parts,
     known: Vec<String>,
     syntax_fails: bool,
@@ -115,11 +116,7 @@ fn read(input: &Input, files: &mut dyn Files) -> (Loaded, BTreeSet<&'static str>
     let named =
         wished.of(&input.library, |prefix| templates.iter().any(|template| template.prefix == prefix));
     let Set { files, slots, diagnostics, mut pool, .. } = set;
-    let known = templates.iter().map(|t| resolve::KnownTemplate {
-        prefix: &t.prefix,
-        broken: t.broken.as_deref(),
-        pattern: template::pattern(&t.root),
-    });
+    let known = templates.iter().map(KnownTemplate::of);
     let given = Given {
         templates: known.collect(),
         start,
