@@ -33,9 +33,9 @@ const REGRESSIONS: [u64; 27] = [
 ];
 
 /// The same of worlds with units that are replaced while they serve.
-const OVERLAP_REGRESSIONS: [u64; 20] = [
+const OVERLAP_REGRESSIONS: [u64; 22] = [
     12_157, 36_942, 52_191, 65_912, 67_851, 70_286, 76_931, 82_487, 95_721, 96_822, 111_328, 121_508,
-    198_162, 217_336, 344_481, 371_519, 725_983, 823_052, 835_022, 987_996,
+    198_162, 217_336, 344_481, 371_519, 725_983, 823_052, 835_022, 987_996, 37_686, 940_895,
 ];
 
 /// The runs are split over a few tests, so that they share the processors of the machine.

@@ -143,6 +143,11 @@ impl Laws {
         if !matches!(from, Phase::Stopping | Phase::Killing | Phase::CleaningUp) {
             book.in_shutdown = shutdown;
         }
+        // A stop without a signal has begun all the same: who comes to need the unit from here on comes too late.
+        if to == Phase::Stopping && matches!(from, Phase::Ready | Phase::PostStarting) {
+            self.check_stop(unit)?;
+        }
+        let book = &mut self.books[unit];
         match to {
             Phase::Preparing => book.afresh = from == Phase::Waiting,
             Phase::Ready => book.was_ready = true,
