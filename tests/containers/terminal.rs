@@ -22,6 +22,8 @@ fn talk(plan: Plan) {
     screen.shows("one\r\none");
     screen.types(CTRL_Z);
     screen.shows("Stopped");
+    // What is typed before the prompt would be shown before it too.
+    screen.shows("[148] ");
     screen.types("fg\n");
     screen.shows("fg\r\ncat\r\n");
     screen.types("two\n");
