@@ -31,6 +31,7 @@ pub struct Plan {
     words: Vec<String>,
     modules: Vec<&'static str>,
     console: bool,
+    port: Option<&'static str>,
 }
 
 /// Who leads from the archive of the kernel to a root on a disk.
@@ -71,6 +72,7 @@ impl Plan {
             words: Vec::new(),
             modules: Vec::new(),
             console: true,
+            port: None,
         }
     }
 
@@ -137,6 +139,12 @@ impl Plan {
     pub fn without_console(mut self) -> Plan {
         self.console = false;
         self
+    }
+
+    /// A port of virtio under this name, whose other end is the socket `port` beside the machine's other files.
+    pub fn port(mut self, name: &'static str) -> Plan {
+        self.port = Some(name);
+        self.modules(&["virtio_pci", "virtio_console"])
     }
 
     /// Boots it. Its disks outlive it, and can be booted again.
@@ -327,6 +335,12 @@ impl Plan {
             command.args(["-device", "virtio-serial-pci", "-device", "virtconsole,chardev=control"]);
         } else {
             command.args(["-M", "pc", "-cpu", "qemu64", "-serial", "chardev:control"]);
+        }
+        if let Some(name) = self.port {
+            let socket = self.scratch.join("port");
+            command.args(["-device", "virtio-serial-pci", "-chardev"]);
+            command.arg(format!("socket,id=port,path={},server=on,wait=off", socket.display()));
+            command.args(["-device", &format!("virtserialport,chardev=port,name={name}")]);
         }
         for (number, image) in self.all_disks().enumerate() {
             let drive = format!("if=none,format=raw,id=disk{number},file={}", image.display());

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use sexton::control::wire::UnitStatus;
 
 use crate::channel::{Channel, Said};
-use crate::harness::within;
+use crate::harness::{sexton, within};
 use crate::kernel::Kernel;
 use crate::machine::Plan;
 
@@ -134,6 +134,16 @@ impl Vm {
         while !prompt.ends_with(b"(qemu) ") && matches!(monitor.read(&mut byte), Ok(1)) {
             prompt.push(byte[0]);
         }
+    }
+
+    /// Runs sexton outside of the machine, with the other end of its port for a control socket.
+    pub fn sexton_of_host(&self, words: &[&str]) -> Said {
+        let mut command = Command::new(sexton());
+        command.arg("--socket").arg(self.plan.scratch.join("port")).args(["--timeout", "60s"]).args(words);
+        #[allow(clippy::disallowed_methods, reason = "a child of the test that ends by itself")]
+        let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let out = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Said { code: output.status.code().unwrap_or(-1), out: out.concat() }
     }
 
     /// Waits for the end; how it ended.

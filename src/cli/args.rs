@@ -6,6 +6,7 @@
 //! ```
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::model::time;
 use crate::sys::namespace::Outside;
 
 use super::Exit;
+use super::gateway::GatewayArgs;
 use super::help::{command, help};
 use super::logs::LogsArgs;
 
@@ -39,7 +41,7 @@ struct Line {
 /// Options that stand before or after any command.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Global {
-    /// Talk to the sexton that listens here [default: $SEXTON_CONTROL, or where it is started by default]
+    /// Talk to the sexton that listens here, vsock:CID:PORT too [default: $SEXTON_CONTROL, or where it is started by default]
     #[arg(long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
     /// Print JSON, for programs
@@ -139,6 +141,15 @@ Exits with 1 when something is, and with 2 when there is nothing to compare, as 
 Example:
   sexton diff nginx")]
     Diff(DiffArgs),
+    /// Let the host of this virtual machine ask, over vsock or a port of virtio
+    #[command(after_help = "\
+It hands on what the host asks, in the same words as on the control socket, and refuses what would change anything
+unless --allow-changes says otherwise. `sexton --vsock` is `sexton gateway --vsock`; without a PORT it is 1024.
+
+Examples:
+  sexton --vsock                  then, on the host: sexton --socket vsock:3:1024 status, for the guest 3
+  sexton gateway --virtio-port org.example.control")]
+    Gateway(GatewayArgs),
     /// Boot sexton as a real PID 1 in namespaces of its own and walk through what it does
     #[command(after_help = "\
 Needs nothing installed and no root, takes less than fifteen seconds, leaves nothing behind. It ends with 0
@@ -460,6 +471,9 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Parsed {
     let called = argv.first().and_then(|name| Path::new(name).file_name());
     if let Some(name) = CALLED_BY.into_iter().find(|name| called.is_some_and(|called| called == *name)) {
         argv.insert(1, name.into());
+    }
+    if argv.get(1).is_some_and(|word| word == "--vsock" || word.as_bytes().starts_with(b"--vsock=")) {
+        argv.insert(1, "gateway".into());
     }
     let line = command().try_get_matches_from(argv).and_then(|matches| Line::from_arg_matches(&matches));
     let errand = match line {

@@ -9,7 +9,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Look", &["status", "list", "tree", "why", "show", "logs", "events", "chart", "plan", "health"]),
     ("Change", &["start", "stop", "restart", "reload", "sync", "scale", "signal", "reset"]),
     ("Library", &["library", "add", "diff"]),
-    ("End, and the rest", &["poweroff", "reboot", "halt", "kexec", "completions"]),
+    ("End, and the rest", &["poweroff", "reboot", "halt", "kexec", "gateway", "completions"]),
 ];
 
 /// What `sexton --help` prints.

@@ -15,6 +15,7 @@ pub mod container;
 mod demo;
 mod ending;
 pub mod exit;
+pub mod gateway;
 mod help;
 mod library;
 mod live;
@@ -66,6 +67,7 @@ fn do_locally(global: &Global, command: &Local) -> Exit {
         Local::Library(args) => library::library(args, global.json, screen),
         Local::Add(args) => library::add(args, screen),
         Local::Diff(args) => library::diff(args, screen),
+        Local::Gateway(args) => gateway::gateway(global, args, screen),
         Local::Demo => demo::demo(screen),
         Local::DemoInit(args) => Err(demo::become_init(args)),
         Local::DemoServer(args) => Ok(demo::serve(args, screen)),

@@ -24,6 +24,7 @@ use super::protocol::{self, Continues, Replies, Reply};
 use crate::model::time::Spoken;
 use crate::sys::poll::{Interest, Poller, Token};
 use crate::sys::signals::SignalFd;
+use crate::sys::vsock;
 
 /// A connection to a running sexton.
 #[derive(Debug)]
@@ -34,9 +35,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the control socket at `path`.
+    /// Connects to the control socket at `path`, or, where that is `vsock:CID:PORT`, to the gateway of a virtual machine.
     pub fn connect(path: &Path) -> Result<Client, ConnectError> {
-        match UnixStream::connect(path) {
+        let stream = match path.to_str().and_then(|path| path.strip_prefix("vsock:")) {
+            Some(address) => connect_vsock(address),
+            None => UnixStream::connect(path),
+        };
+        match stream {
             Ok(stream) => Ok(Client { stream, inbox: Inbox::new(OF_A_SERVER), timeout: None }),
             Err(error) => Err(ConnectError { path: path.to_owned(), cause: Cause::of(&error) }),
         }
@@ -134,6 +139,18 @@ impl Client {
             _ => CallError::Io(error),
         }
     }
+}
+
+fn connect_vsock(address: &str) -> io::Result<UnixStream> {
+    let numbers =
+        address.split_once(':').and_then(|(cid, port)| Some((cid.parse().ok()?, port.parse().ok()?)));
+    let Some((cid, port)) = numbers else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "an address is vsock:CID:PORT, both numbers",
+        ));
+    };
+    vsock::connect(cid, port).map(UnixStream::from)
 }
 
 /// The answers of a method that answers more than once.
@@ -268,7 +285,8 @@ impl Cause {
     fn of(error: &io::Error) -> Cause {
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Cause::Missing,
-            io::ErrorKind::ConnectionRefused => Cause::Refused,
+            // A vsock port where nobody listens resets who connects.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Cause::Refused,
             io::ErrorKind::PermissionDenied => Cause::Denied,
             _ => Cause::Other(error.to_string()),
         }

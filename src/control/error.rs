@@ -110,7 +110,8 @@ impl fmt::Display for MethodError {
             MethodError::PermissionDenied => {
                 write!(
                     f,
-                    "permission denied; root and sexton's own user may do this, and all but skip a configtest its control group"
+                    "permission denied; root and sexton's own user may do this, all but skip a configtest its control group, and \
+                     the host of a machine where its gateway has --allow-changes"
                 )
             }
             MethodError::ExpectedMore => write!(f, "this method must be called with 'more'"),
@@ -169,7 +170,8 @@ pub(super) mod tests {
                 "there is no method 'x'",
                 "this sexton does not do 'x'",
                 "the parameter 'x' is missing, unknown or of another type",
-                "permission denied; root and sexton's own user may do this, and all but skip a configtest its control group",
+                "permission denied; root and sexton's own user may do this, all but skip a configtest its control group, and \
+                     the host of a machine where its gateway has --allow-changes",
                 "this method must be called with 'more'",
                 "there is no unit 'x'; did you mean 'y'?",
                 "there is no unit 'x'",

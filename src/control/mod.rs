@@ -7,12 +7,14 @@
 //! ```
 //!
 //! `wire`, `error`, `method`, `framing`, `protocol`, `policy` and `description` are pure: the server inside
-//! PID 1 (`server`, `connection`) and the client of the command line (`client`) both speak by way of them.
+//! PID 1 (`server`, `connection`) and the client of the command line (`client`) both speak by way of them; so does `gateway`,
+//! by which the host of a virtual machine comes in.
 
 pub mod client;
 pub mod description;
 pub mod error;
 pub mod framing;
+pub mod gateway;
 pub mod method;
 pub mod policy;
 pub mod protocol;

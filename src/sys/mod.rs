@@ -62,6 +62,7 @@ mod stack;
 pub mod standard;
 mod subjects;
 pub mod terminal;
+pub mod vsock;
 pub mod walk;
 pub mod watchdog;
 pub mod worker;

@@ -4,7 +4,7 @@
 //!   add(fd, Token, Interest) ──▶ kernel ──▶ wait() ──▶ Readiness { token, readable, writable, hung_up }
 //! ```
 //!
-//! Level-triggered. A descriptor that hung up must be removed by whoever added it: the kernel would
+//! Level-triggered, but for [`Poller::add_edge`]. A descriptor that hung up must be removed by whoever added it: the kernel would
 //! report it at every wait, forever, and the loop would spin.
 //!
 //! See [epoll(7)](https://man7.org/linux/man-pages/man7/epoll.7.html).
@@ -97,6 +97,14 @@ impl Poller {
     /// Adds a descriptor. Regular files cannot be waited on: `EPERM`.
     pub fn add(&self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd, token, interest.mask())
+    }
+
+    /// Adds a descriptor that is told of once each time something becomes possible, reading or writing: for who then goes
+    /// on until nothing more can be done.
+    #[doc(alias = "EPOLLET")]
+    pub fn add_edge(&self, fd: BorrowedFd<'_>, token: Token) -> io::Result<()> {
+        let mask = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP).cast_unsigned() | libc::EPOLLET as u32;
+        self.control(libc::EPOLL_CTL_ADD, fd, token, mask)
     }
 
     /// Changes what is waited for, or the token.

@@ -179,7 +179,7 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((call::owned(Ok(near))?, call::owned(Ok(far))?))
 }
 
-fn new(family: libc::c_int, kind: libc::c_int) -> io::Result<OwnedFd> {
+pub(super) fn new(family: libc::c_int, kind: libc::c_int) -> io::Result<OwnedFd> {
     let kind = kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: no pointers.
     call::owned(call::retry(|| unsafe { libc::socket(family, kind, 0) }))
