@@ -13,7 +13,6 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::model::time;
-use crate::sys::namespace::Outside;
 
 use super::Exit;
 use super::gateway::GatewayArgs;
@@ -21,11 +20,13 @@ use super::help::{command, help};
 use super::logs::LogsArgs;
 
 pub mod change;
+pub mod demo;
 pub mod library;
 
 use change::{
     PlanArgs, ReloadArgs, RestartArgs, ScaleArgs, SignalArgs, StartArgs, StopArgs, SyncArgs, Units,
 };
+use demo::{ServerArgs, StageArgs};
 use library::{AddArgs, DiffArgs, LibraryArgs};
 
 /// A minimal init: reads declarative units, starts services in dependency order, reaps zombies, explains itself.
@@ -396,32 +397,6 @@ pub struct ChartArgs {
     /// Draw with characters
     #[arg(long)]
     pub text: bool,
-}
-
-/// `sexton demo-init`.
-#[derive(Debug, Args)]
-pub struct StageArgs {
-    /// The namespaces that `sexton demo` left
-    pub outside: Outside,
-}
-
-/// `sexton demo-server`.
-#[derive(Debug, Args)]
-pub struct ServerArgs {
-    /// What it calls itself
-    pub name: String,
-    /// Where it listens, on 127.0.0.1
-    #[arg(long, default_value_t = 0)]
-    pub port: u16,
-    /// A file of `port NUMBER` and `greeting WORD` lines
-    #[arg(long)]
-    pub config: Option<PathBuf>,
-    /// How long it is busy before it listens
-    #[arg(long, value_parser = time::parse_duration)]
-    pub warm_up: Option<Duration>,
-    /// A port whose server it asks for each answer
-    #[arg(long = "ask")]
-    pub asks: Vec<u16>,
 }
 
 /// A shell that completions are made for.

@@ -12,7 +12,7 @@ mod story;
 
 pub(super) use server::serve;
 
-use super::args::StageArgs;
+use super::args::demo::StageArgs;
 use super::{Exit, Screen, Trouble};
 
 /// `sexton demo`.

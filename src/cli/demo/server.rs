@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::model::spawn::errno_words;
 
-use crate::cli::args::ServerArgs;
+use crate::cli::args::demo::ServerArgs;
 use crate::cli::{Exit, Screen};
 
 /// The longest request or answer that is read, and how long either is waited for.

@@ -1,3 +1,5 @@
+//! The gateway between two sockets of the test: what comes to sexton, and what to the host.
+
 use super::*;
 
 use std::os::unix::net::UnixListener;
