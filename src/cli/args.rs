@@ -42,7 +42,7 @@ struct Line {
 /// Options that stand before or after any command.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Global {
-    /// Talk to the sexton that listens here, vsock:CID:PORT too [default: $SEXTON_CONTROL, or where it is started by default]
+    /// Talk to sexton here, a path or vsock:CID:PORT [default: $SEXTON_CONTROL, or its usual place]
     #[arg(long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
     /// Print JSON, for programs

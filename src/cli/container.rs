@@ -10,7 +10,7 @@
 use std::ffi::OsString;
 
 /// The commands of sexton, as the parser knows them; building that costs more than a container's start.
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 34] = [
     "add",
     "chart",
     "check",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 33] = [
     "demo-server",
     "diff",
     "events",
+    "gateway",
     "halt",
     "health",
     "help",
