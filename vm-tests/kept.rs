@@ -80,6 +80,7 @@ fn a_loop_device_lets_go_of_its_file_before_the_root_is_made_read_only() {
     vm.await_state("base", "ready");
     vm.run("losetup /dev/loop0 /inner.img && mount /dev/loop0 /mnt && echo kept >/mnt/file").ok();
     power_off(&mut vm);
+    assert!(vm.console().contains("detached 'loop0'"));
     let root = superblock(&vm.disk(0));
     assert!(!root.contains("needs_recovery"), "{root}\n{}", vm.console());
     let mut vm = vm.again().up();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   tree ── archive, ext4, squashfs ──▶ machine ── kernel ──▶ console, channel, monitor
-//!   boots   stops   kept   troubles   resources   app   places   rescue   watchdog   gateway     what is shown, one theme a file
+//!   boots   stops   kept   chores   troubles   resources   app   places   rescue   watchdog   gateway     what is shown, one theme a file
 //! ```
 //!
 //! What has to be there: the packages that `scripts/test` names, and `vm-tests/fetch-kernels`.
@@ -21,6 +21,7 @@ mod app;
 mod archive;
 mod boots;
 mod channel;
+mod chores;
 mod gateway;
 mod kept;
 mod kernel;

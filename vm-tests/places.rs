@@ -21,8 +21,8 @@ pub fn superblock(image: &Path) -> String {
     said(Command::new(needs("dumpe2fs", "e2fsprogs")).arg("-h").arg(image))
 }
 
-/// A disk with a label of its own, and a file on it.
-fn data_disk(plan: Plan) -> Plan {
+/// A machine with one disk more, which has a label of its own, and a file on it.
+pub fn data_disk(plan: Plan) -> Plan {
     let mut tree = Tree::default();
     tree.text("there", "data\n");
     let image = tree.ext4(&plan.scratch, "data", 16);

@@ -132,3 +132,27 @@ fn a_process_that_no_signal_ends_and_a_disk_that_cannot_be_unmounted_do_not_keep
     vm.send("sexton poweroff");
     assert_eq!(vm.end(), End::PowerOff);
 }
+
+#[test]
+fn asked_twice_by_force_it_ends_at_once_with_what_was_written_and_stops_nobody() {
+    let script = "trap 'echo stopping >/asked; exit 0' TERM; while :; do sleep 1; done";
+    for (words, end) in [("poweroff --force --force", End::PowerOff), ("reboot --force --force", End::Reboot)]
+    {
+        let mut vm = Plan::new(Kernel::Uml).root(Root::Ext4).shell("web", script, "").up();
+        vm.await_state("web", "ready");
+        vm.send(&format!("echo written >/file; sexton {words}"));
+        assert_eq!(vm.end(), end, "{words}");
+        let mut vm = vm.again().up();
+        assert_eq!(vm.run("cat /file").ok().trim(), "written", "{words}");
+        vm.run("ls /asked").expect(1);
+    }
+}
+
+#[test]
+fn the_power_that_fails_switches_the_machine_off_in_order() {
+    let mut vm = Plan::new(Kernel::Uml).shell("web", "exec sleep 1000", "").up();
+    vm.await_state("web", "ready");
+    vm.send("kill -PWR 1");
+    assert_eq!(vm.end(), End::PowerOff);
+    assert!(vm.console().contains("web has stopped"));
+}

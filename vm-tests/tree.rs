@@ -76,6 +76,14 @@ impl Tree {
         self.file(path, mode, content);
     }
 
+    /// A file's text; nothing where it is not there.
+    pub fn text_of(&self, path: &str) -> String {
+        match self.0.get(path).map(|node| &node.kind) {
+            Some(Kind::File(content)) => String::from_utf8_lossy(content).into_owned(),
+            _ => String::new(),
+        }
+    }
+
     /// A program of this machine and the libraries that its loader finds for it, each where it lies here.
     pub fn program(&mut self, name: &str, package: &str) {
         let path = needs(name, package);

@@ -179,7 +179,7 @@ fn to_unmount(mounts: Vec<Mount>) -> Vec<Mount> {
     goes
 }
 
-fn unmount(until: Moment, _: &mut Console) -> Counted {
+fn unmount(until: Moment, console: &mut Console) -> Counted {
     let mut counted = Counted::default();
     let mut hung: Vec<String> = Vec::new();
     for _ in 0..ROUNDS {
@@ -200,7 +200,7 @@ fn unmount(until: Moment, _: &mut Console) -> Counted {
         if goes.is_empty() || counted.done == before || until <= clock::now() {
             break;
         }
-        let _ = detach(until, &mut Console::default()); // What a loop device held may be free to go now.
+        let _ = detach(until, console); // What a loop device held may be free to go now.
     }
     counted.left = u32::try_from(to_unmount(mount_table::read()).len()).unwrap_or(u32::MAX);
     counted
@@ -242,23 +242,29 @@ fn unmount_lazily(until: Moment, console: &mut Console) -> Counted {
 }
 
 /// Loop devices let go of their files, device-mapper devices of the disks below.
-fn detach(until: Moment, _: &mut Console) -> Counted {
+fn detach(until: Moment, console: &mut Console) -> Counted {
     let mut counted = Counted::default();
     let Ok(listing) = fs::read_dir("/sys/block") else { return counted };
     for entry in listing.flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let is_loop = name.starts_with("loop") && entry.path().join("loop").exists();
-        if is_loop {
+        let (shown, is_gone) = if name.starts_with("loop") && entry.path().join("loop").exists() {
             let gone = bounded(until, ONE_MOUNT, || {
                 let device = File::open(Path::new("/dev").join(&name));
                 u8::from(device.and_then(|device| machine::detach_loop(&device)).is_err())
             });
-            if gone { counted.done += 1 } else { counted.left += 1 }
+            (name, gone)
         } else if name.starts_with("dm-") {
-            let mapped = text::read(&entry.path().join("dm/name")).unwrap_or_default();
-            let gone =
-                bounded(until, ONE_MOUNT, || u8::from(machine::remove_mapping(mapped.trim()).is_err()));
-            if gone { counted.done += 1 } else { counted.left += 1 }
+            let mapped = text::read(&entry.path().join("dm/name")).unwrap_or_default().trim().to_owned();
+            let gone = bounded(until, ONE_MOUNT, || u8::from(machine::remove_mapping(&mapped).is_err()));
+            (mapped, gone)
+        } else {
+            continue;
+        };
+        if is_gone {
+            counted.done += 1;
+            console.say(&format!("detached '{shown}'"));
+        } else {
+            counted.left += 1;
         }
     }
     counted

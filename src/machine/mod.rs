@@ -16,6 +16,7 @@ pub mod firmware;
 pub mod fstab;
 pub mod modules;
 pub mod mount_table;
+pub mod programs;
 pub mod state;
 pub mod switch_root;
 pub mod text;

@@ -10,16 +10,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::early::words;
+use super::programs::{output_of, program};
 use super::text::{self, files_of, lines};
 use crate::sys::files;
-use crate::sys::machine::{ModuleFile, load_module};
+use crate::sys::machine::{ModuleFile, load_module, load_module_image};
 
 /// Debian's whole `modules.alias` has 1.5 MiB.
 const LARGEST: u64 = 16 << 20;
+
+/// The largest drivers of graphics cards have some ten MiB.
+const LARGEST_MODULE: u64 = 64 << 20;
 
 /// A chain of modules that need each other is never longer; a circle would be.
 const MOST: usize = 256;
@@ -144,16 +148,10 @@ impl Modules {
         let path = if file.starts_with('/') { PathBuf::from(file) } else { self.root.join(file) };
         let own = self.options.get(name).map_or("", String::as_str);
         let parameters = format!("{own} {parameters}");
-        let done = open_and_load(&path, parameters.trim());
-        match done {
-            Err(error) if error.raw_os_error() != Some(libc::EEXIST) => {
-                Err(NotLoaded::Cause(format!("'{}': {}", path.display(), why(&error, &path))))
-            }
-            _ => {
-                self.done.insert(name.to_owned());
-                Ok(())
-            }
-        }
+        open_and_load(&path, parameters.trim())
+            .map_err(|cause| NotLoaded::Cause(format!("'{}': {cause}", path.display())))?;
+        self.done.insert(name.to_owned());
+        Ok(())
     }
 
     /// The patterns of `modules.alias`, each with the module that it stands for.
@@ -166,25 +164,39 @@ impl Modules {
     }
 }
 
-fn open_and_load(path: &Path, parameters: &str) -> io::Result<()> {
-    let parameters = CString::new(parameters).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-    let form = if path.extension().is_some_and(|ending| ending == "ko") {
-        ModuleFile::Plain
-    } else {
-        ModuleFile::Packed
+fn open_and_load(path: &Path, parameters: &str) -> Result<(), String> {
+    let parameters = CString::new(parameters).map_err(|_| "there is a NUL in its parameters".to_owned())?;
+    let ending = path.extension().unwrap_or_default();
+    let form = if ending == "ko" { ModuleFile::Plain } else { ModuleFile::Packed };
+    let done = File::open(path).and_then(|file| load_module(&file, &parameters, form));
+    let done = match done {
+        // The kernel unpacks modules itself where it was built to (`CONFIG_MODULE_DECOMPRESS`); others know of no such flag.
+        Err(error)
+            if form == ModuleFile::Packed
+                && matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL)) =>
+        {
+            load_module_image(&unpacked(path, &ending.to_string_lossy())?, &parameters)
+        }
+        done => done,
     };
-    load_module(&File::open(path)?, &parameters, form)
+    match done {
+        Err(error) if error.raw_os_error() != Some(libc::EEXIST) => Err(words(&error)),
+        _ => Ok(()),
+    }
 }
 
-/// The kernel unpacks modules itself where it was built to (`CONFIG_MODULE_DECOMPRESS`).
-fn why(error: &io::Error, path: &Path) -> String {
-    let is_packed = path.extension().is_some_and(|ending| ending != "ko");
-    match error.raw_os_error() {
-        Some(libc::EOPNOTSUPP | libc::EINVAL) if is_packed => {
-            "this kernel cannot unpack modules; unpack it, or start a unit that runs modprobe".to_owned()
-        }
-        _ => words(error),
-    }
+/// What a packed module is when it is unpacked, by the program for its form.
+fn unpacked(path: &Path, ending: &str) -> Result<Vec<u8>, String> {
+    let cannot = "this kernel cannot unpack modules";
+    let names = [("gz", "gzip"), ("xz", "xz"), ("zst", "zstd")];
+    let Some((_, name)) = names.into_iter().find(|(known, _)| *known == ending) else {
+        return Err(format!("{cannot}, and what a '.{ending}' is is not known"));
+    };
+    let Some(program) = program(name) else {
+        return Err(format!("{cannot}, and there is no '{name}' to do it"));
+    };
+    output_of(Command::new(program).arg("-dc").arg(path), LARGEST_MODULE)
+        .map_err(|error| format!("{cannot}, and '{name}' did not: {error}"))
 }
 
 fn read(path: &Path) -> String {
@@ -276,10 +288,20 @@ mod tests {
     }
 
     #[test]
-    fn a_packed_module_that_the_kernel_cannot_unpack_says_so() {
-        let error = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
-        assert!(why(&error, Path::new("a.ko.xz")).starts_with("this kernel cannot unpack modules"));
-        assert_eq!(why(&error, Path::new("a.ko")), words(&error));
+    fn a_packed_module_that_the_kernel_cannot_unpack_is_unpacked_by_a_program() {
+        let file = std::env::temp_dir().join(format!("sexton-module-{}.ko.gz", std::process::id()));
+        // `gzip -n` of the word "module".
+        let packed = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xcb\xcd\x4f\x29\xcd\x49\x05\0\x28\x26\x24\x0c\x06\0\0\0";
+        fs::write(&file, packed).unwrap();
+        assert_eq!(unpacked(&file, "gz").unwrap(), b"module");
+        fs::write(&file, b"nothing that was packed").unwrap();
+        assert!(
+            unpacked(&file, "gz")
+                .unwrap_err()
+                .starts_with("this kernel cannot unpack modules, and 'gzip' did not")
+        );
+        assert!(unpacked(&file, "lzo").unwrap_err().ends_with("what a '.lzo' is is not known"));
+        fs::remove_file(file).unwrap();
     }
 
     #[test]

@@ -75,6 +75,15 @@ pub fn load_module(file: &File, parameters: &CStr, form: ModuleFile) -> io::Resu
         .map(drop)
 }
 
+/// Loads a module that somebody has unpacked.
+#[doc(alias = "init_module")]
+pub fn load_module_image(image: &[u8], parameters: &CStr) -> io::Result<()> {
+    let (start, length) = (image.as_ptr(), image.len());
+    // SAFETY: so many bytes are there, which the kernel copies, and a C string.
+    call::retry(|| unsafe { libc::syscall(libc::SYS_init_module, start, length, parameters.as_ptr()) })
+        .map(drop)
+}
+
 /// Gives the machine its name.
 #[doc(alias = "sethostname")]
 pub fn set_host_name(name: &str) -> io::Result<()> {

@@ -129,7 +129,7 @@ fn what_can_be_no_instance_is_refused_before_anything_is_written() {
 fn a_version_that_a_unit_was_not_tested_with_is_warned_of() {
     let status = "Package: nginx-common\nVersion: 1.22.1-9\n\nPackage: nginx-light\nVersion: @VERSION@\n";
     let machine = Plan::new()
-        .setup("mount -t tmpfs var /var && mkdir -p /var/lib/dpkg")
+        .setup("mkdir -p /var/lib/dpkg && mount -t tmpfs dpkg /var/lib/dpkg")
         .daemon("quiet", "wait", "")
         .up();
     let own = machine.path("own").display().to_string();

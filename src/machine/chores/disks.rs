@@ -11,9 +11,10 @@ use std::process::Command;
 
 use nix::mount::MsFlags;
 
-use super::{Job, program};
+use super::Job;
 use crate::machine::early::words;
 use crate::machine::fstab::{self, Entry, Wish, flags_and_data};
+use crate::machine::programs::{program, run};
 use crate::machine::{mount_table, text, volumes};
 use crate::model::Signal;
 use crate::sys::clock;
@@ -69,7 +70,7 @@ fn check_one(job: &mut Job<'_>, device: &Path, kind: &str) {
     let Some(checker) = program(&name) else {
         return job.say(&format!("there is no '{name}': '{}' is not checked", device.display()));
     };
-    let code = match super::run(Command::new(&checker).arg("-a").arg(device)) {
+    let code = match run(Command::new(&checker).arg("-a").arg(device)) {
         Ok(status) => status.code().unwrap_or(8),
         Err(error) => return job.say(&format!("cannot run '{}': {}", checker.display(), words(&error))),
     };
@@ -217,6 +218,6 @@ fn by_program(entry: &Entry, source: &Path) -> Result<(), String> {
     if !entry.options.is_empty() {
         command.args(["-o", &entry.options.join(",")]);
     }
-    let status = super::run(command.arg(source).arg(&entry.target)).map_err(|error| words(&error))?;
+    let status = run(command.arg(source).arg(&entry.target)).map_err(|error| words(&error))?;
     if status.success() { Ok(()) } else { Err(format!("mount ended with {status}")) }
 }

@@ -21,8 +21,6 @@ mod tries;
 pub use shells::SUMMARY;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
 
 use crate::model::Settings;
 
@@ -91,23 +89,6 @@ const ACTS: &[(&str, Act)] = &[
     ("sysctl", sysctl::act),
     ("tmpfiles", tmpfiles::act),
 ];
-
-/// Runs a program to its end.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a chore is no init: its children are its own, and it has no other waiter"
-)]
-fn run(command: &mut Command) -> std::io::Result<ExitStatus> {
-    command.status()
-}
-
-/// Where programs of the system are.
-const PROGRAMS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-
-/// The program of this name, where there is one.
-fn program(name: &str) -> Option<PathBuf> {
-    PROGRAMS.iter().map(|directory| Path::new(directory).join(name)).find(|path| path.exists())
-}
 
 /// What a chore of this name does.
 pub fn find(name: &str) -> Option<Act> {

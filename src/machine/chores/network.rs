@@ -31,27 +31,33 @@ const NLMSG_ERROR: u16 = 2;
 
 pub(super) fn act(job: &mut Job<'_>) {
     for interface in &job.settings.network.clone() {
-        if let Err(what) = configure(interface) {
+        for what in configure(interface) {
             job.fail(&format!("[[network]] {}: {what}", interface.name));
         }
     }
 }
 
-fn configure(interface: &Interface) -> Result<(), String> {
-    let index = await_interface(interface).ok_or("it is not there")?;
-    let mut talk = Talk::open().map_err(|error| format!("cannot talk to the kernel: {}", words(&error)))?;
-    talk.ask(link_up(index, interface.mtu))
-        .map_err(|error| format!("cannot take it up: {}", words(&error)))?;
+/// What could not be done; the rest is.
+fn configure(interface: &Interface) -> Vec<String> {
+    let Some(index) = await_interface(interface) else { return vec!["it is not there".to_owned()] };
+    let mut talk = match Talk::open() {
+        Ok(talk) => talk,
+        Err(error) => return vec![format!("cannot talk to the kernel: {}", words(&error))],
+    };
+    let mut missed = Vec::new();
+    let mut ask = |message: Message, wish: &dyn Fn() -> String| {
+        if let Err(error) = talk.ask(message) {
+            missed.push(format!("cannot {}: {}", wish(), words(&error)));
+        }
+    };
+    ask(link_up(index, interface.mtu), &|| "take it up".to_owned());
     for address in &interface.addresses {
-        talk.ask(new_address(index, *address)).map_err(|error| {
-            format!("cannot give it '{}/{}': {}", address.address, address.length, words(&error))
-        })?;
+        ask(new_address(index, *address), &|| format!("give it '{}/{}'", address.address, address.length));
     }
     for route in &interface.routes {
-        talk.ask(new_route(index, *route))
-            .map_err(|error| format!("cannot set {}: {}", spoken(*route), words(&error)))?;
+        ask(new_route(index, *route), &|| format!("set {}", spoken(*route)));
     }
-    Ok(())
+    missed
 }
 
 fn spoken(route: Route) -> String {

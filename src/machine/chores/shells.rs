@@ -10,8 +10,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Job, program};
+use super::Job;
 use crate::machine::early::words;
+use crate::machine::programs::{program, run};
 use crate::machine::{RUN, text};
 use crate::sys::{clock, password, terminal};
 
@@ -143,7 +144,7 @@ fn become_it(job: &mut Job<'_>, mut command: Command) {
 /// However it ends, it was there: only one that cannot be had is a failure.
 fn stay_with(job: &mut Job<'_>, mut command: Command) {
     let name = command.get_program().to_string_lossy().into_owned();
-    if let Err(error) = super::run(command.stdin(Stdio::inherit())) {
+    if let Err(error) = run(command.stdin(Stdio::inherit())) {
         job.fail(&format!("cannot run '{name}': {}", words(&error)));
     }
 }
