@@ -170,3 +170,29 @@ fn a_device_of_the_device_mapper_lets_go_of_its_disk_at_the_end() {
     assert!(console.contains("detached 'held'"), "{console}");
     assert!(!superblock(&vm.disk(0)).contains("needs_recovery"), "{console}");
 }
+
+#[test]
+fn a_machine_has_its_name_its_number_is_kept_and_it_ends_by_the_names_that_people_type() {
+    let plan = Plan::new(Kernel::Uml).root(Root::Ext4).words("sexton.log=null");
+    let plan = plan.file("etc/hostname", "# a comment\nlighthouse\n").shell(
+        "web",
+        "echo unheard-$((6 * 7)); exec sleep 1000",
+        "",
+    );
+    let mut vm = plan.with(|tree| tree.link("sbin/reboot", "/sbin/init")).up();
+    vm.await_state("web", "ready");
+    assert_eq!(vm.run("hostname").ok().trim(), "lighthouse");
+    let number = vm.run("cat /etc/machine-id").ok();
+    assert_eq!(
+        (number.trim().len(), number.trim().replace(|c: char| c.is_ascii_hexdigit(), "")),
+        (32, String::new())
+    );
+    let firmware = vm.run("sexton reboot --firmware");
+    assert!(firmware.code == 1 && firmware.out.contains("no EFI firmware"), "{firmware:?}");
+    vm.send("/sbin/reboot");
+    assert_eq!(vm.end(), End::Reboot);
+    assert!(!vm.console().contains("unheard-42"), "sexton.log= sends it elsewhere");
+    let mut vm = vm.again().up();
+    vm.await_state("base", "ready");
+    assert_eq!(vm.run("cat /etc/machine-id").ok(), number);
+}
